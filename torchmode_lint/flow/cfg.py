@@ -1,0 +1,136 @@
+"""Control-flow graphs: basic blocks of events, how they end, and the code objects that hold them.
+
+One `Code` per file, function, lambda and class body. Comprehensions are loops inside the code that
+contains them. A `finally` body is lowered once for each way through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import libcst
+
+    from torchmode_lint.flow.events import Enter, Event, Register
+
+
+@dataclass(slots=True, eq=False)
+class Jump:
+    target: Block
+
+
+@dataclass(slots=True, eq=False)
+class Branch:
+    """`then` where the register is true, `otherwise` where it is false."""
+
+    condition: Register
+    then: Block
+    otherwise: Block
+
+
+@dataclass(slots=True, eq=False)
+class Next:
+    """The head of a for loop: writes the next element to `dst` and goes to `body`, or to `done`."""
+
+    iterator: Register
+    dst: Register
+    body: Block
+    done: Block
+
+
+@dataclass(slots=True, eq=False)
+class Return:
+    """Ends the code with a value; None where it falls off the end."""
+
+    value: Register | None
+
+
+@dataclass(slots=True, eq=False)
+class Raise:
+    """Leaves by an exception, to the block's handlers or out of the code."""
+
+    value: Register | None
+
+
+@dataclass(slots=True, eq=False)
+class Suppress:
+    """After the exceptional exit of a with block: `resume` if the manager swallows the exception."""
+
+    enter: Enter
+    resume: Block
+
+
+Terminator: TypeAlias = "Jump | Branch | Next | Return | Raise | Suppress"
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Events that run in order, and one way to end.
+
+    `handlers` are the blocks an exception raised by any event in here goes to (the innermost
+    enclosing except clauses, `finally` copy or with exit); empty: out of the code. `loops` are the
+    heads of the loops around this block, outermost first; a head contains itself. An edge to a
+    loop's head from a block inside that loop is a back edge.
+    """
+
+    number: int
+    events: list[Event] = field(default_factory=list)
+    end: Terminator | None = None
+    handlers: tuple[Block, ...] = ()
+    loops: tuple[Block, ...] = ()
+
+    def successors(self) -> tuple[Block, ...]:
+        """Where control goes when no event raises, without the handlers."""
+        match self.end:
+            case Jump(target):
+                return (target,)
+            case Branch(_, then, otherwise):
+                return (then, otherwise)
+            case Next(_, _, body, done):
+                return (body, done)
+            case Suppress(_, resume):
+                return (resume, *self.handlers)
+            case Raise():
+                return self.handlers
+            case _:
+                return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`kind` is "positional" (only), "normal", "keyword" (only), "*" or "**"; annotation as in Annotate."""
+
+    name: str
+    kind: str = "normal"
+    annotation: str | None = None
+    has_default: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Code:
+    """The file (`kind` "file"), a function, a lambda or a class body, lowered.
+
+    `qualname` is dotted from the file ("Trainer.fit.closure", "" for the file). `shared` are the
+    registers read in another block than the one that wrote them: only these need to live in a state
+    between blocks. `codes` are the codes made directly inside, in order.
+    """
+
+    kind: str
+    name: str
+    qualname: str
+    scope: int
+    parent: Code | None
+    node: libcst.CSTNode
+    parameters: tuple[Parameter, ...] = ()
+    blocks: list[Block] = field(default_factory=list)
+    codes: list[Code] = field(default_factory=list)
+    locals: frozenset[str] = frozenset()
+    shared: frozenset[Register] = frozenset()
+    is_async: bool = False
+    is_generator: bool = False
+    decorators: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> Block:
+        return self.blocks[0]
