@@ -1,0 +1,246 @@
+"""The abstract state before an event: variables, heap, grad mode, graphs, and what is known to hold.
+
+A state is mutable while one block is interpreted and is copied at every fork; nothing else changes it.
+Joining two states is done by `join`; whether two states may be joined at all, or are kept apart
+(partitions), is decided by their `signature`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.records import Module, Optimizer, Record, join_records
+from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
+from torchmode_lint.protocol import GradMode, Graph, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.records import Points
+    from torchmode_lint.flow.cfg import Block
+    from torchmode_lint.flow.events import Register, Variable
+
+Slot: TypeAlias = "Variable | tuple[int, Register]"
+
+
+class State:
+    """What may hold at one point of the program, for one partition of the paths that lead there."""
+
+    __slots__ = ("env", "heap", "attrs", "grad", "grad_why", "graphs", "facts", "loops", "saved")
+
+    def __init__(self) -> None:
+        self.env: dict[Slot, Value] = {}
+        self.heap: dict[Identity, Record] = {}
+        self.attrs: dict[tuple[Identity, str], Value] = {}
+        self.grad = GradMode.ON
+        self.grad_why: Points = frozenset()
+        self.graphs: dict[Site, Graph] = {}
+        self.facts: dict[Value, bool] = {}
+        self.loops: dict[Block, int] = {}
+        self.saved: dict[object, tuple[GradMode, Points]] = {}
+
+    def copy(self) -> State:
+        new = State.__new__(State)
+        new.env = self.env.copy()
+        new.heap = self.heap.copy()
+        new.attrs = self.attrs.copy()
+        new.grad = self.grad
+        new.grad_why = self.grad_why
+        new.graphs = self.graphs.copy()
+        new.facts = self.facts.copy()
+        new.loops = self.loops.copy()
+        new.saved = self.saved.copy()
+        return new
+
+    def same(self, other: State) -> bool:
+        """Whether both say exactly the same."""
+        return (
+            self.grad == other.grad
+            and self.loops == other.loops
+            and self.env == other.env
+            and self.heap == other.heap
+            and self.attrs == other.attrs
+            and self.graphs == other.graphs
+            and self.facts == other.facts
+            and self.saved == other.saved
+        )
+
+    def signature(self) -> tuple[object, ...]:
+        """What keeps two states apart: everything the protocol is about.
+
+        Modes of modules, the grad mode, the gradients of optimizers, which turn of the loops this is,
+        and whether a tensor that was made to require grad is still a leaf.
+        """
+        heap: list[object] = []
+        for key, record in self.heap.items():
+            if isinstance(record, Module):
+                heap.append((key, record.mode, record.frozen))
+            elif isinstance(record, Optimizer):
+                heap.append((key, record.grads))
+        leaves = [
+            (slot, atom.leaf)
+            for slot, value in self.env.items()
+            for atom in value
+            if isinstance(atom, Tensor) and atom.grad is Truth.YES and not atom.may and atom.leaf is not Truth.MAYBE
+        ]
+        loops = frozenset((block, turn) for block, turn in self.loops.items())
+        return (self.grad, loops, frozenset(heap), frozenset(leaves))
+
+    def join(self, other: State) -> bool:
+        """Make this cover `other` too; whether anything changed."""
+        changed = self._join_env(other) | self._join_heap(other)
+        for pair, value in other.attrs.items():
+            mine = self.attrs.get(pair)
+            # an attribute known on one side only is unknown on the other: still the better guess
+            joined = value if mine is None else v.join(mine, value)
+            if joined != mine:
+                self.attrs[pair] = joined
+                changed = True
+        grad = self.grad | other.grad
+        if grad != self.grad:
+            self.grad, changed = grad, True
+        for site, graph in other.graphs.items():
+            both = self.graphs.get(site, graph) | graph
+            if both != self.graphs.get(site):
+                self.graphs[site] = both
+                changed = True
+        dropped = [fact for fact, truth in self.facts.items() if other.facts.get(fact) is not truth]
+        for fact in dropped:
+            del self.facts[fact]
+        for block, turn in other.loops.items():
+            if self.loops.get(block, -1) < turn:
+                self.loops[block], changed = turn, True
+        for key, mode in other.saved.items():
+            mine_mode = self.saved.get(key)
+            if mine_mode is None or mine_mode[0] | mode[0] != mine_mode[0]:
+                self.saved[key] = mode if mine_mode is None else (mine_mode[0] | mode[0], mine_mode[1])
+                changed = True
+        return changed or bool(dropped)
+
+    def _join_env(self, other: State) -> bool:
+        changed = False
+        env = self.env
+        for slot, value in other.env.items():
+            mine = env.get(slot)
+            if mine is None:
+                env[slot], changed = value, True
+            elif mine is not value and mine != value:
+                joined = v.join(mine, value)
+                if joined != mine:
+                    env[slot], changed = joined, True
+        return changed
+
+    def _join_heap(self, other: State) -> bool:
+        changed = False
+        for key, record in other.heap.items():
+            mine = self.heap.get(key)
+            if mine is None:
+                self.heap[key], changed = record, True
+            elif mine is not record and mine != record:
+                joined = join_records(mine, record)
+                if joined is None:
+                    del self.heap[key]
+                    changed = True
+                elif joined != mine:
+                    self.heap[key], changed = joined, True
+        return changed
+
+    def age(self, site: Site) -> None:
+        """The newest object of `site` becomes one of the older ones, before another is made there."""
+        if not self.knows(site):
+            return
+        old = Site(site.event, site.context, 1)
+        for slot, value in self.env.items():
+            self.env[slot] = v.aged(value, site)
+        heap: dict[Identity, Record] = {}
+        for key, record in self.heap.items():
+            new_key = v.aged_id(key, site)
+            joined = join_records(heap[new_key], record) if new_key in heap else record
+            if joined is not None:
+                heap[new_key] = aged_record(joined, site)
+        self.heap = heap
+        attrs: dict[tuple[Identity, str], Value] = {}
+        for (key, name), value in self.attrs.items():
+            pair = (v.aged_id(key, site), name)
+            value = v.aged(value, site)
+            attrs[pair] = v.join(attrs[pair], value) if pair in attrs else value
+        self.attrs = attrs
+        if site in self.graphs:
+            status = self.graphs.pop(site)
+            self.graphs[old] = self.graphs.get(old, status) | status
+        self.facts = {
+            fact: truth
+            for fact, truth in self.facts.items()
+            if not any(isinstance(a, Obj) and v.id_mentions(a.id, site) for a in fact)
+        }
+
+    def knows(self, site: Site) -> bool:
+        """Whether anything is said of the newest object of `site`."""
+        if site in self.heap or site in self.graphs:
+            return True
+        if any(v.aged(value, site) is not value for value in self.env.values()):
+            return True
+        if any(v.id_mentions(key, site) for key, _ in self.attrs):
+            return True
+        return any(isinstance(a, Obj) and v.id_mentions(a.id, site) for fact in self.facts for a in fact)
+
+    def refine(self, value: Value, keep: Value) -> None:
+        """Everything that held `value` is now known to hold only `keep` of it."""
+        for slot, held in self.env.items():
+            if held == value:
+                self.env[slot] = keep
+        for pair, held in self.attrs.items():
+            if held == value:
+                self.attrs[pair] = keep
+
+    def replace_tensor(self, old: Tensor, new: Tensor) -> None:
+        """A tensor changed in place: so did every alias of it."""
+        for slot, held in self.env.items():
+            if old in held:
+                self.env[slot] = (held - {old}) | {new}
+        for pair, held in self.attrs.items():
+            if old in held:
+                self.attrs[pair] = (held - {old}) | {new}
+
+
+def aged_record(record: Record, site: Site) -> Record:
+    """The record with what it refers to aged too."""
+    from dataclasses import replace
+
+    from torchmode_lint.analysis import records as r
+
+    match record:
+        case r.Sequence(element, items):
+            return r.Sequence(
+                v.aged(element, site), None if items is None else tuple(v.aged(item, site) for item in items)
+            )
+        case r.Mapping(element, items):
+            return r.Mapping(v.aged(element, site), tuple((key, v.aged(value, site)) for key, value in items))
+        case r.Optimizer(owns=owns) if owns and any(v.id_mentions(o, site) for o in owns):
+            return replace(record, owns=frozenset(v.aged_id(o, site) for o in owns))
+        case r.Parameters(owners=owners) if any(v.id_mentions(o, site) for o in owners):
+            return replace(record, owners=frozenset(v.aged_id(o, site) for o in owners))
+        case r.Module(parts=parts) if any(v.id_mentions(o, site) for o in parts):
+            return replace(record, parts=frozenset(v.aged_id(o, site) for o in parts))
+        case r.Groups(optimizer) if v.id_mentions(optimizer, site):
+            return r.Groups(v.aged_id(optimizer, site))
+        case _:
+            return record
+
+
+def truths(value: Value) -> tuple[frozenset[Atom], frozenset[Atom]]:
+    """The atoms of a value that may be true, and those that may be false."""
+    true = frozenset(a for a in value if not (isinstance(a, Const) and not a.value))
+    false = frozenset(a for a in value if not _surely_true(a))
+    return true, false
+
+
+def _surely_true(atom: Atom) -> bool:
+    match atom:
+        case Const(_, value):
+            return bool(value)
+        case v.Tup(items):
+            return bool(items)
+        case v.Func() | v.Cls() | v.Ext() | v.Bound():
+            return True
+        case _:
+            return False

@@ -1,0 +1,365 @@
+"""Abstract values: what a variable may hold, as a small set of atoms, with their joins.
+
+Values are immutable and hashable. Objects with identity (modules, optimizers, lists, anything unknown)
+are `Obj` atoms that name an entry of the state's heap; tensors are values, with the graphs they hang on.
+
+A value that cannot be told is still *someone*: the result of an unknown call or an untyped parameter is
+an `Obj` without a heap record, so that two reads of it are the same thing and conditions on it correlate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from torchmode_lint.protocol import Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.events import Call
+
+MAX_ATOMS = 6
+MAX_DEPTH = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """The chain of calls by which a code object is reached; interned, compared by identity.
+
+    `call` is None in a root: the file itself, or a function without visible callers.
+    """
+
+    parent: Context | None
+    call: Call | None
+    code: Code
+    depth: int
+
+    def chain(self) -> Iterator[Context]:
+        """This context and those it was called from, innermost first."""
+        at: Context | None = self
+        while at is not None:
+            yield at
+            at = at.parent
+
+
+class Site(NamedTuple):
+    """What is made at an event in a context: the newest (`age` 0), or the summary of older ones (1)."""
+
+    event: object
+    context: Context
+    age: int = 0
+
+
+class Path(NamedTuple):
+    """Something unknown that is reached from something else: an attribute, a parameter, an element."""
+
+    base: Identity
+    step: str
+
+
+class Expression(NamedTuple):
+    """A pure expression over unknown values, as a symbol to hang conditions on."""
+
+    operator: str
+    operands: tuple[Value, ...]
+    kind: str = "expression"
+    depth: int = 1
+
+
+Identity: TypeAlias = "Site | Path | Expression | Context | Class"
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal. `kind` keeps True and 1 apart."""
+
+    kind: type
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Obj:
+    id: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor (or a structure of tensors that a forward or an unknown function returned).
+
+    `may` and `must` are the graphs it hangs on, on some path and on every path; `data` are the forwards
+    that its numbers come from, also through `detach`. `synthetic`: made of random or constant numbers
+    only. `retains`: whether `.grad` will be kept although it is no leaf.
+    """
+
+    may: frozenset[Site] = frozenset()
+    must: frozenset[Site] = frozenset()
+    data: frozenset[Site] = frozenset()
+    leaf: Truth = Truth.MAYBE
+    grad: Truth = Truth.MAYBE
+    retains: Truth = Truth.NO
+    synthetic: bool = False
+    exact: bool = True
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tup:
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Func:
+    """A function of the project. `grad` is set by a decorator ("on", "off", "unknown" or "")."""
+
+    code: Code
+    owner: Value | None = None
+    grad: str = ""
+    kind: str = ""  # "static", "class", "property", "contextmanager" or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cls:
+    cls: Class
+
+
+@dataclass(frozen=True, slots=True)
+class Ext:
+    """Something from outside the project, or a builtin, by its qualified name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A method of something that is not the project's own code."""
+
+    owner: Atom
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter of the module `owner` (some one of them), or its gradient."""
+
+    owner: Identity
+    gradient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Top: nothing is known, not even which unknown it is."""
+
+
+Atom: TypeAlias = "Const | Obj | Tensor | Tup | Func | Cls | Ext | Bound | Param | Anything"
+Value: TypeAlias = "frozenset[Atom]"
+
+ANY = Anything()
+TOP: Value = frozenset({ANY})
+EMPTY: Value = frozenset()
+NONE: Value = frozenset({Const(type(None), None)})
+TRUE: Value = frozenset({Const(bool, True)})
+FALSE: Value = frozenset({Const(bool, False)})
+BOOLS: Value = TRUE | FALSE
+
+
+def const(value: object) -> Value:
+    return frozenset({Const(type(value), value)})
+
+
+def just(atom: Atom) -> Value:
+    return frozenset({atom})
+
+
+def single(value: Value) -> Atom | None:
+    """The only atom of a value, or None."""
+    return next(iter(value)) if len(value) == 1 else None
+
+
+def constant(value: Value, default: object = None) -> object:
+    """The literal that a value surely is, or `default`."""
+    atom = single(value)
+    return atom.value if isinstance(atom, Const) else default
+
+
+def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
+    """The least tensor that covers all of them."""
+    result: Tensor | None = None
+    for t in tensors:
+        if result is None or result == t:
+            result = t
+            continue
+        result = Tensor(
+            may=result.may | t.may,
+            must=result.must & t.must,
+            data=result.data | t.data,
+            leaf=result.leaf | t.leaf,
+            grad=result.grad | t.grad,
+            retains=result.retains | t.retains,
+            synthetic=result.synthetic and t.synthetic,
+            exact=result.exact and t.exact,
+            moved=result.moved or t.moved,
+        )
+    return result
+
+
+def join(a: Value, b: Value) -> Value:
+    """Least upper bound, with a bounded number of atoms."""
+    if a is b or a == b or not b:
+        return a
+    if not a:
+        return b
+    return normal(a | b)
+
+
+def normal(atoms: Value) -> Value:
+    """One tensor at most, tuples of one length joined, and the whole bounded."""
+    tensors = [a for a in atoms if isinstance(a, Tensor)]
+    tuples = [a for a in atoms if isinstance(a, Tup)]
+    if len(tensors) > 1:
+        merged = join_tensors(tensors)
+        assert merged is not None
+        atoms = atoms.difference(tensors) | {merged}
+    if len(tuples) > 1:
+        atoms = atoms.difference(tuples) | set(_join_tuples(tuples))
+    if len(atoms) > MAX_ATOMS:
+        inside = join_tensors(tensors_in(atoms))
+        atoms = frozenset({ANY} if inside is None else {ANY, replace(inside, must=frozenset(), exact=False)})
+    return atoms
+
+
+def _join_tuples(tuples: list[Tup]) -> Iterator[Tup]:
+    by_length: dict[int, list[Tup]] = {}
+    for one in tuples:
+        by_length.setdefault(len(one.items), []).append(one)
+    for same in by_length.values():
+        yield Tup(tuple(join_all(column) for column in zip(*(t.items for t in same), strict=True)))
+
+
+def join_all(values: Iterable[Value]) -> Value:
+    result = EMPTY
+    for value in values:
+        result = join(result, value)
+    return result
+
+
+def tensors_in(value: Iterable[Atom], depth: int = 0) -> Iterator[Tensor]:
+    """The tensors of a value, also inside tuples."""
+    for atom in value:
+        if isinstance(atom, Tensor):
+            yield atom
+        elif isinstance(atom, Tup) and depth < MAX_DEPTH:
+            for item in atom.items:
+                yield from tensors_in(item, depth + 1)
+
+
+def objects_in(value: Iterable[Atom], depth: int = 0) -> Iterator[Obj]:
+    """The objects of a value, also inside tuples."""
+    for atom in value:
+        if isinstance(atom, Obj):
+            yield atom
+        elif isinstance(atom, Tup) and depth < MAX_DEPTH:
+            for item in atom.items:
+                yield from objects_in(item, depth + 1)
+
+
+def derived(sources: Iterable[Tensor], *, exact: bool = True) -> Tensor:
+    """What an operation makes of tensors: it hangs on the graphs of all of them.
+
+    Without `exact` (an unknown function) it may hang on them, and nothing must be so.
+    """
+    sources = list(sources)
+    grad = Truth.MAYBE
+    if exact:
+        if any(t.grad is Truth.YES for t in sources):
+            grad = Truth.YES
+        elif all(t.grad is Truth.NO for t in sources):
+            grad = Truth.NO
+    leaf = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}.get(grad, Truth.MAYBE)
+    return Tensor(
+        may=frozenset().union(*(t.may for t in sources)),
+        must=frozenset().union(*(t.must for t in sources)) if exact else frozenset(),
+        data=frozenset().union(*(t.data for t in sources)),
+        leaf=leaf if exact else Truth.MAYBE,
+        grad=grad,
+        synthetic=bool(sources) and all(t.synthetic for t in sources),
+        exact=exact and all(t.exact for t in sources),
+    )
+
+
+def detached(t: Tensor) -> Tensor:
+    """The same numbers without the graph."""
+    return Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, synthetic=t.synthetic, exact=t.exact)
+
+
+def aged(value: Value, site: Site) -> Value:
+    """`value` with the newest object of `site` become one of the older ones."""
+    if not any(_mentions(atom, site) for atom in value):
+        return value
+    return normal(frozenset(_aged_atom(atom, site) for atom in value))
+
+
+def aged_id(identity: Identity, site: Site) -> Identity:
+    if identity == site:
+        return Site(site.event, site.context, 1)
+    match identity:
+        case Path(base, step):
+            return Path(aged_id(base, site), step)
+        case Expression(operator, operands, kind, depth):
+            return Expression(operator, tuple(aged(o, site) for o in operands), kind, depth)
+        case _:
+            return identity
+
+
+def id_mentions(identity: Identity, site: Site) -> bool:
+    if identity == site:
+        return True
+    match identity:
+        case Path(base, _):
+            return id_mentions(base, site)
+        case Expression(_, operands, _, _):
+            return any(_mentions(atom, site) for operand in operands for atom in operand)
+        case _:
+            return False
+
+
+def _mentions(atom: Atom, site: Site) -> bool:
+    match atom:
+        case Tensor():
+            return site in atom.may or site in atom.data
+        case Obj(identity) | Param(identity, _):
+            return id_mentions(identity, site)
+        case Tup(items):
+            return any(_mentions(a, site) for item in items for a in item)
+        case Bound(owner, _):
+            return _mentions(owner, site)
+        case Func(_, owner, _, _):
+            return owner is not None and any(_mentions(a, site) for a in owner)
+        case _:
+            return False
+
+
+def _aged_atom(atom: Atom, site: Site) -> Atom:
+    if not _mentions(atom, site):
+        return atom
+    old = Site(site.event, site.context, 1)
+
+    def moved(sites: frozenset[Site]) -> frozenset[Site]:
+        return (sites - {site}) | {old} if site in sites else sites
+
+    match atom:
+        case Tensor():
+            return replace(atom, may=moved(atom.may), must=moved(atom.must), data=moved(atom.data))
+        case Obj(identity):
+            return Obj(aged_id(identity, site))
+        case Param(identity, gradient):
+            return Param(aged_id(identity, site), gradient)
+        case Tup(items):
+            return Tup(tuple(aged(item, site) for item in items))
+        case Bound(owner, name):
+            return Bound(_aged_atom(owner, site), name)
+        case Func(code, owner, grad, kind):
+            return Func(code, None if owner is None else aged(owner, site), grad, kind)
+        case _:
+            return atom
