@@ -1,0 +1,41 @@
+"""The one test command: style, types, import contracts, the tool on itself, and the tests.
+
+Runs every step even when an earlier one fails, pytest last so that its closing line ends the output.
+Extra arguments go to pytest. Exits 1 when any step failed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = (sys.executable, "-m")
+LINT_IMPORTS = str(Path(sysconfig.get_path("scripts")) / "lint-imports")
+STEPS: tuple[tuple[str, ...], ...] = (
+    (*PYTHON, "ruff", "check", "."),
+    (*PYTHON, "ruff", "format", "--check", "."),
+    (*PYTHON, "mypy", "--strict", "torchmode_lint"),
+    (LINT_IMPORTS, "--no-cache"),
+    (*PYTHON, "torchmode_lint", "check", "--isolated", "torchmode_lint", *map(str, sorted(ROOT.glob("tests/*.py")))),
+    (*PYTHON, "flake8", "torchmode_lint", "tests"),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the steps, say which failed."""
+    failed = []
+    for step in (*STEPS, (*PYTHON, "pytest", *arguments)):
+        name = " ".join(Path(word).name if word in (sys.executable, LINT_IMPORTS) else word for word in step)
+        print(f"$ {name[:100]}", flush=True)
+        if subprocess.run(step, cwd=ROOT, check=False).returncode:
+            failed.append(name[:100])
+    for name in failed:
+        print(f"failed: {name}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""The machine-readable report. Its shape is a contract: scripts rely on it, `version` counts its changes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from torchmode_lint.diagnostic import Diagnostic, Note
+from torchmode_lint.engine import Run, State
+
+VERSION = 1
+
+
+def render(run: Run, colour: bool) -> str:
+    """One JSON object; lines and columns count from 1, `cell` is null outside notebooks. Never coloured."""
+    states = [report.state for report in run.reports]
+    document = {
+        "version": VERSION,
+        "findings": [_finding(each) for each in run.diagnostics],
+        "errors": [_error(each) for each in run.errors],
+        "stats": {
+            "files": len(states),
+            "analysed": states.count(State.ANALYSED),
+            "skipped": states.count(State.SKIPPED),
+            "seconds": round(run.seconds, 3),
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _finding(diagnostic: Diagnostic) -> dict[str, Any]:
+    at = diagnostic.span
+    return {
+        "code": diagnostic.code,
+        "rule": diagnostic.rule,
+        "message": diagnostic.message,
+        "path": at.path,
+        "cell": at.cell,
+        "line": at.line,
+        "column": at.column,
+        "end_line": at.end_line,
+        "end_column": at.end_column,
+        "severity": str(diagnostic.severity),
+        "confidence": str(diagnostic.confidence),
+        "trail": [_step(note) for note in diagnostic.trail],
+        "fix": None,
+    }
+
+
+def _step(note: Note) -> dict[str, Any]:
+    at = note.span
+    return {"path": at.path, "line": at.line, "column": at.column, "message": note.message}
+
+
+def _error(error: Diagnostic) -> dict[str, Any]:
+    at = error.span
+    return {
+        "code": error.code,
+        "message": error.message,
+        "path": at.path,
+        "cell": at.cell,
+        "line": at.line,
+        "column": at.column,
+    }
