@@ -148,11 +148,27 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """Another source file of the project, as a value: what `import it` binds."""
+
+    scope: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Super:
+    """`super()` in a method of `cls`."""
+
+    cls: Class
+    owner: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Anything:
     """Top: nothing is known, not even which unknown it is."""
 
 
-Atom: TypeAlias = "Const | Obj | Tensor | Tup | Func | Cls | Ext | Bound | Param | Anything"
+Atom: TypeAlias = "Const | Obj | Tensor | Tup | Func | Cls | Ext | Bound | Param | File | Super | Anything"
 Value: TypeAlias = "frozenset[Atom]"
 
 ANY = Anything()

@@ -1,0 +1,21 @@
+"""The abstract interpretation of one source file, with its project around it.
+
+`analyse` is the whole interface: it returns the `Program` that rules read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis.program import Program
+
+if TYPE_CHECKING:
+    from torchmode_lint.source import SourceFile
+
+
+def analyse(source: SourceFile, root: Path | None = None) -> Program:
+    """Interpret a file: its body, then every function that nothing visible calls."""
+    from torchmode_lint.analysis.roots import run
+
+    return run(source, root)

@@ -1,0 +1,197 @@
+"""Where control goes from a block, and what is then known: conditions, loop heads, unrolled loops.
+
+A condition on unknown values is a symbol; the state remembers which way it went, so that a later
+condition on the same symbol goes the same way. A loop over unknown data runs at least once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.iteration import elements
+from torchmode_lint.analysis.state import State, truths
+from torchmode_lint.analysis.values import Const, Expression, Obj, Value
+from torchmode_lint.flow import cfg
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.cfg import Block
+
+MAX_UNROLLED = 6
+
+
+def ways(frame: Frame, block: Block) -> Iterator[tuple[Block, State]]:
+    """The successors that may be reached from the end of a block, each with its own state."""
+    match block.end:
+        case cfg.Jump(target):
+            yield target, frame.state
+        case cfg.Branch(condition, then, otherwise):
+            yield from _branch(frame, block, frame.get(condition), then, otherwise)
+        case cfg.Next():
+            yield from _next(frame, block, block.end)
+        case cfg.Suppress(enter, resume):
+            manager = frame.state.env.get((frame.context.code.scope, enter.manager), v.EMPTY)
+            if any(isinstance(a, Obj) and frame.state.heap.get(a.id) == r.Library("suppress") for a in manager):
+                yield resume, frame.state.copy()
+            for handler in block.handlers:
+                yield handler, frame.state.copy()
+        case cfg.Raise():
+            for handler in block.handlers:
+                yield handler, frame.state.copy()
+        case _:
+            return
+
+
+def _branch(
+    frame: Frame, block: Block, value: Value, then: Block, otherwise: Block
+) -> Iterator[tuple[Block, State]]:
+    may_true, may_false = possible(frame.state, value)
+    # a while loop whose condition cannot be told runs at least once
+    if may_true and may_false and block in block.loops and frame.state.loops.get(block) == 0:
+        if block not in otherwise.loops:
+            may_false = False
+        elif block not in then.loops:
+            may_true = False
+    if may_true:
+        state = frame.state.copy() if may_false else frame.state
+        assume(state, value, True)
+        yield then, state
+    if may_false:
+        assume(frame.state, value, False)
+        yield otherwise, frame.state
+
+
+def possible(state: State, value: Value) -> tuple[bool, bool]:
+    """Whether a value may be true, and whether it may be false."""
+    known = state.facts.get(value)
+    if known is not None:
+        return known, not known
+    true, false = truths(value)
+    for atom in value:
+        if isinstance(atom, Obj) and isinstance(state.heap.get(atom.id), (r.Module, r.Optimizer, r.Instance)):
+            false = false - {atom}
+    negated = _negation(value)
+    if negated is not None:
+        was = state.facts.get(negated)
+        if was is not None:
+            return not was, was
+    return bool(true), bool(false)
+
+
+def _negation(value: Value) -> Value | None:
+    """`x` for a value that is the symbol `not x`; the equality for an inequality."""
+    atom = v.single(value)
+    if isinstance(atom, Obj) and isinstance(atom.id, Expression):
+        operator, operands = atom.id.operator, atom.id.operands
+        if operator == "not":
+            return operands[0]
+        opposite = {"!=": "==", "is not": "is", "not in": "in"}.get(operator)
+        if opposite is not None:
+            return v.just(Obj(Expression(opposite, operands, atom.id.kind, atom.id.depth)))
+    return None
+
+
+def assume(state: State, value: Value, truth: bool) -> None:
+    """From here on `value` is known to be true (or false)."""
+    atom = v.single(value)
+    if isinstance(atom, Obj) and atom.id not in state.heap:
+        negated = _negation(value)
+        if negated is not None:
+            assume(state, negated, not truth)
+            return
+        state.facts[value] = truth
+        if isinstance(atom.id, Expression) and atom.id.operator == "is" and v.NONE in atom.id.operands:
+            subject = next((o for o in atom.id.operands if o != v.NONE), None)
+            if subject is not None:
+                _assume_none(state, subject, truth)
+        return
+    true, false = truths(value)
+    keep = true if truth else false
+    if keep and keep != value and len(value) > 1:
+        state.refine(value, keep)
+
+
+def _assume_none(state: State, subject: Value, is_none: bool) -> None:
+    none = v.NONE & subject
+    if none and subject != none:
+        state.refine(subject, none if is_none else subject - none)
+
+
+def _next(frame: Frame, block: Block, end: cfg.Next) -> Iterator[tuple[Block, State]]:
+    iterator = frame.get(end.iterator)
+    turn = frame.state.loops.get(block, 0)
+    items = unrolled(frame.state, iterator)
+    if items is not None:
+        if turn < len(items):
+            state = frame.state.copy()
+            state.env[frame.context.code.scope, end.dst] = items[turn]
+            yield end.body, state
+        else:
+            yield end.done, frame.state
+        return
+    if turn > 0:
+        yield end.done, frame.state.copy()
+    element = elements(frame, iterator, end)
+    for atom in frame.reach(element):
+        if isinstance(atom, Obj) and atom.id not in frame.state.heap:
+            forget(frame.state, atom)
+    state = frame.state
+    state.env[frame.context.code.scope, end.dst] = element
+    yield end.body, state
+
+
+def forget(state: State, atom: Obj) -> None:
+    """A symbol now stands for another value: what was known of conditions on it is gone."""
+    gone = [fact for fact in state.facts if _mentions(fact, atom)]
+    for fact in gone:
+        del state.facts[fact]
+
+
+def _mentions(value: Value, atom: Obj) -> bool:
+    for one in value:
+        if one == atom:
+            return True
+        if isinstance(one, Obj) and isinstance(one.id, Expression):
+            if any(_mentions(operand, atom) for operand in one.id.operands):
+                return True
+        if isinstance(one, Obj) and isinstance(one.id, v.Path) and Obj(one.id.base) == atom:
+            return True
+    return False
+
+
+def unrolled(state: State, iterator: Value) -> tuple[Value, ...] | None:
+    """The elements of a short literal sequence that are worth a turn of their own each."""
+    atom = v.single(iterator)
+    if not isinstance(atom, Obj):
+        return None
+    record = state.heap.get(atom.id)
+    if not isinstance(record, r.Sequence) or record.items is None or not 0 < len(record.items) <= MAX_UNROLLED:
+        return None
+    return record.items if all(_distinct(state, item) for item in record.items) else None
+
+
+def _distinct(state: State, item: Value) -> bool:
+    atom = v.single(item)
+    match atom:
+        case Const() | v.Func() | v.Cls():
+            return True
+        case v.Tup(items):
+            return any(_distinct(state, one) for one in items)
+        case Obj(identity):
+            return isinstance(state.heap.get(identity), (r.Module, r.Optimizer, r.Instance, r.Loader))
+        case _:
+            return False
+
+
+def last_turn(state: State, head: Block) -> int:
+    """The turn of a loop from which on turns are not told apart."""
+    if isinstance(head.end, cfg.Next):
+        for slot, value in state.env.items():
+            if isinstance(slot, tuple) and slot[1] == head.end.iterator:
+                items = unrolled(state, value)
+                if items is not None:
+                    return len(items)
+    return 1

@@ -1,0 +1,382 @@
+"""Calls: which code a value means, binding of arguments, inlining, construction, calls into the unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import library, methods, tracking
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.values import ANY, Atom, Bound, Cls, Ext, Func, Obj, Path, Tensor, Value
+from torchmode_lint.flow.events import Variable
+from torchmode_lint.protocol import GradMode, Mode, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.events import Call, Event
+
+
+def call(frame: Frame, event: Call) -> None:
+    """Interpret a call event: the result goes to its register, on this path or on forks of it."""
+    arguments = evaluated(frame, event)
+    callees = sorted(frame.raw(event.func), key=_order)
+    if not callees:
+        frame.set(event.dst, v.TOP)
+        return
+    for callee in callees[1:]:
+        other = frame.fork(frame.state.copy())
+        other.set(event.dst, apply(other, event, callee, arguments, event.dst))
+        frame.forks += other.forks
+        other.forks = []
+    frame.set(event.dst, apply(frame, event, callees[0], arguments, event.dst))
+
+
+def _order(atom: Atom) -> tuple[int, str]:
+    return (0 if isinstance(atom, (Func, Cls, Obj)) else 1, type(atom).__name__)
+
+
+def evaluated(frame: Frame, event: Call) -> Arguments:
+    positional: list[Value] = []
+    keywords: dict[str, Value] = {}
+    rest = v.EMPTY
+    for argument in event.arguments:
+        value = frame.get(argument.src)
+        if argument.star == "*" and not rest:
+            atom = v.single(value)
+            record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+            if isinstance(atom, v.Tup):
+                positional += atom.items
+            elif isinstance(record, r.Sequence) and record.items is not None:
+                positional += record.items
+            else:
+                rest = v.join(rest, value)
+        elif argument.star:
+            rest = v.join(rest, value)
+        elif argument.keyword is not None:
+            keywords[argument.keyword] = value
+        elif rest:
+            rest = v.join(rest, value)
+        else:
+            positional.append(value)
+    return Arguments(tuple(positional), keywords, rest)
+
+
+def apply(frame: Frame, event: Event, callee: Atom, arguments: Arguments, dst: int | None = None) -> Value:
+    """Call one thing. With `dst`, further ways out become forks of the frame; else they are joined."""
+    match callee:
+        case Func():
+            return inline(frame, event, callee, arguments, dst)
+        case Cls(cls):
+            return construct(frame, event, cls, arguments)
+        case Ext(name):
+            return library.call(frame, event, name, arguments, dst)
+        case Bound(owner, name):
+            return methods.call(frame, event, owner, name, arguments, dst)
+        case Obj(identity):
+            return _call_object(frame, event, identity, arguments, dst)
+        case Tensor():
+            return unknown_call(frame, event, arguments, receiver=v.just(callee))
+        case _:
+            return unknown_call(frame, event, arguments)
+
+
+def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Arguments, dst: int | None) -> Value:
+    record = frame.state.heap.get(identity)
+    match record:
+        case r.Module(cls=cls):
+            called = cls.method("__call__") if cls is not None else None
+            if called is not None:
+                return call_method(frame, event, called, identity, arguments, dst)
+            if record.name in ("stateless",):
+                return operation(frame, arguments)
+            return tracking.forward(frame, event, identity, arguments)
+        case r.Instance(cls):
+            called = cls.method("__call__")
+            if called is not None:
+                return call_method(frame, event, called, identity, arguments, dst)
+            return unknown_call(frame, event, arguments)
+        case r.GradSwitch() | r.Library("manager"):
+            return _decorated(record, arguments.first)
+        case None:
+            pass
+        case _:
+            return unknown_call(frame, event, arguments)
+    if "module" in frame.run.evidence.get(identity, ()):
+        return tracking.forward(frame, event, identity, arguments)
+    if isinstance(identity, Path):
+        if tracking.module_of(frame, identity.base) is None or identity.step in methods.SHARED_NAMES:
+            return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)
+        return _call_part(frame, event, identity, arguments, dst)
+    return unknown_call(frame, event, arguments)
+
+
+def _call_part(frame: Frame, event: Event, identity: Path, arguments: Arguments, dst: int | None) -> Value:
+    """Something of a module is called: a part of it, or a method whose body cannot be seen."""
+    whole = frame.state.heap.get(identity.base)
+    cls = whole.cls if isinstance(whole, r.Module) else None
+    if cls is not None and not cls.is_open and isinstance(identity.base, v.Path | v.Site):
+        return tracking.forward(frame, event, identity, arguments)
+    return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)
+
+
+def _decorated(record: r.Record, value: Value) -> Value:
+    """A function decorated with a grad mode (or with a manager that leaves it alone)."""
+    grad = ""
+    if isinstance(record, r.GradSwitch):
+        grad = {GradMode.OFF: "off", GradMode.ON: "on"}.get(record.mode, "unknown")
+    return frozenset(replace(atom, grad=grad or atom.grad) if isinstance(atom, Func) else atom for atom in value)
+
+
+def call_method(
+    frame: Frame, event: Event, method: Value, identity: v.Identity, arguments: Arguments, dst: int | None = None
+) -> Value:
+    """Call a method found on a class, with the object as its first argument."""
+    result = v.EMPTY
+    for atom in method:
+        if isinstance(atom, Func) and atom.owner is None and atom.kind != "static":
+            atom = replace(atom, owner=v.just(Obj(identity)))
+        result = v.join(result, apply(frame, event, atom, arguments, dst if len(method) == 1 else None))
+    return result or v.TOP
+
+
+def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: int | None = None) -> Value:
+    """Interpret the body of a function in the state of this call."""
+    run, code = frame.run, func.code
+    if func.owner is not None:
+        arguments = Arguments((func.owner, *arguments.positional), arguments.keywords, arguments.rest)
+    if not run.may_enter(frame.context, code):
+        return unknown_call(frame, event, arguments)
+    context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
+    entry = frame.state.copy()
+    bind(frame, entry, code, arguments)
+    if code.is_generator and func.kind == "contextmanager":
+        site = frame.fresh(event)
+        frame.state.heap[site] = r.Resumable(code, context, tuple(arguments.all()))
+        frame.state.saved[site] = (frame.state.grad, frame.state.grad_why)
+        for slot, value in entry.env.items():
+            if isinstance(slot, Variable) and slot.scope == code.scope:
+                frame.state.env[slot] = value
+        return v.just(Obj(site))
+    was = (entry.grad, entry.grad_why)
+    if func.grad:
+        entry.grad = {"off": GradMode.OFF, "on": GradMode.ON}.get(func.grad, GradMode.ENTRY)
+        entry.grad_why = frozenset({frame.point(event)})
+    loops = frame.state.loops
+    activation = run.solve(context, entry)
+    ways: list[tuple[object, Value]] = []
+    for outcome in activation.outcomes:
+        state = outcome.state.copy()
+        state.loops = dict(loops)
+        if func.grad:
+            state.grad, state.grad_why = was
+        _leave_scope(state.env, code)
+        value = outcome.value
+        ways.append((state, value))
+    if not ways:
+        frame.dead = True
+        return v.EMPTY
+    states = [state for state, _ in ways]
+    first = states[0]
+    value = ways[0][1]
+    for state, other in ways[1:]:
+        if dst is None:
+            first.join(state)  # type: ignore[attr-defined]
+            value = v.join(value, other)
+        else:
+            frame.fork(state, dst, _result(frame, event, func, other))  # type: ignore[arg-type]
+    frame.state = first  # type: ignore[assignment]
+    if code.is_generator:
+        return frame.make(event, r.Sequence(activation.yielded))
+    return _result(frame, event, func, value)
+
+
+def _result(frame: Frame, event: Event, func: Func, value: Value) -> Value:
+    return value or v.TOP
+
+
+def _leave_scope(env: dict[object, Value], code: Code) -> None:  # type: ignore[type-arg]
+    """The local names of a call are gone after it, unless an inner function may still read them."""
+    if any(inner.kind in ("function", "lambda") for inner in code.codes):
+        return
+    gone = [
+        slot
+        for slot in env
+        if (isinstance(slot, Variable) and slot.scope == code.scope) or (isinstance(slot, tuple) and slot[0] == code.scope)
+    ]
+    for slot in gone:
+        del env[slot]
+
+
+def bind(frame: Frame, entry: object, code: Code, arguments: Arguments) -> None:
+    """Put the arguments of a call into the parameters of the code."""
+    from torchmode_lint.analysis.state import State
+
+    assert isinstance(entry, State)
+    defaults = frame.run.defaults.get(code, ())
+    positional = list(arguments.positional)
+    keywords = dict(arguments.keywords)
+    unsure = bool(arguments.rest)
+    for position, parameter in enumerate(code.parameters):
+        variable = Variable(code.scope, parameter.name)
+        if parameter.kind == "*":
+            entry.env[variable] = frame.make(parameter, r.sequence(positional)) if positional else _rest(arguments)
+            _copy_new(frame, entry)
+            positional = []
+        elif parameter.kind == "**":
+            items = tuple(keywords.items())
+            entry.env[variable] = frame.make(parameter, r.Mapping(arguments.rest, items))
+            _copy_new(frame, entry)
+        elif parameter.kind != "keyword" and positional:
+            entry.env[variable] = positional.pop(0)
+        elif parameter.name in keywords:
+            entry.env[variable] = keywords.pop(parameter.name)
+        else:
+            default = defaults[position] if position < len(defaults) else None
+            if default is not None and not unsure:
+                entry.env[variable] = default
+            else:
+                context = frame.context
+                entry.env[variable] = v.just(Obj(Path(context, parameter.name))) if not unsure else v.TOP
+
+
+def _rest(arguments: Arguments) -> Value:
+    return arguments.rest or v.just(v.Tup(()))
+
+
+def _copy_new(frame: Frame, entry: object) -> None:
+    from torchmode_lint.analysis.state import State
+
+    assert isinstance(entry, State)
+    for key, record in frame.state.heap.items():
+        entry.heap.setdefault(key, record)
+
+
+def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> Value:
+    """`C(...)` of a class of the project."""
+    if cls.is_framework:
+        made = frame.make(event, r.Library("framework"))
+        return made
+    site = frame.fresh(event)
+    if cls.is_module:
+        frame.state.heap[site] = r.Module(
+            Mode.TRAIN, frozenset({frame.point(event)}), Truth.MAYBE, cls, Truth.NO, parts=_parts(frame, arguments)
+        )
+        if not trains(cls):
+            return v.just(Obj(site))
+    else:
+        frame.state.heap[site] = r.Instance(cls)
+    init = cls.method("__init__")
+    if init is not None:
+        call_method(frame, event, init, site, arguments)
+    if cls.is_module:
+        record = frame.state.heap.get(site)
+        if isinstance(record, r.Module) and not record.chosen:
+            frame.state.heap[site] = replace(record, mode=Mode.TRAIN, why=frozenset({frame.point(event)}))
+    return v.just(Obj(site))
+
+
+def _parts(frame: Frame, arguments: Arguments) -> frozenset[v.Identity]:
+    return frozenset(
+        atom.id
+        for value in arguments.all()
+        for atom in frame.reach(value)
+        if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Module)
+    )
+
+
+def trains(cls: Class) -> bool:
+    """Whether a module's class also drives the protocol, so that its constructor must be followed."""
+    from torchmode_lint.analysis.classes import named_callees
+
+    names = ("backward", "zero_grad", "eval", "train", "no_grad")
+    return any(
+        event is not None and name.rpartition(".")[2] in names
+        for one in cls.line()
+        for name, event in named_callees(one.code)
+    )
+
+
+def operation(frame: Frame, arguments: Arguments, exact: bool = True) -> Value:
+    """An operation of torch on its arguments."""
+    tensors = [t for value in arguments.all() for t in frame.tensors(value)]
+    if frame.state.grad is GradMode.OFF:
+        data = frozenset().union(*(t.data for t in tensors))
+        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, synthetic=all(t.synthetic for t in tensors)))
+    result = v.derived(tensors, exact=exact)
+    unknown = any(isinstance(atom, (Obj, v.Anything)) for value in arguments.all() for atom in frame.reach(value))
+    if unknown or not tensors:
+        result = replace(result, synthetic=False, grad=result.grad if result.grad is Truth.YES else Truth.MAYBE)
+        if result.grad is Truth.MAYBE:
+            result = replace(result, leaf=Truth.MAYBE)
+    return v.just(result)
+
+
+def unknown_call(
+    frame: Frame, event: Event, arguments: Arguments, *, receiver: Value = v.EMPTY, neutral: bool = False
+) -> Value:
+    """A call whose body cannot be seen. `neutral`: it is known to leave modes and gradients alone.
+
+    A module among the arguments may be applied; tensors may be part of the result; an optimizer beside
+    a tensor may mean that a loss is taken backward and a step is made.
+    """
+    program = frame.run.program
+    values = [*arguments.all(), *([receiver] if receiver else [])]
+    reached = [atom for value in values for atom in frame.reach(value)]
+    tensors = [atom for atom in reached if isinstance(atom, Tensor)]
+    objects = list(dict.fromkeys(atom.id for atom in reached if isinstance(atom, Obj)))
+    modules = [i for i in objects if isinstance(frame.state.heap.get(i), r.Module)]
+    optimizers = [i for i in objects if isinstance(frame.state.heap.get(i), r.Optimizer)]
+    functions = [atom for atom in reached if isinstance(atom, Func)]
+    tracking.mark(frame, program.passed, values)
+    if neutral:
+        return _unknown_result(frame, event, tensors)
+    if tensors and optimizers:
+        tracking.backward(frame, event, frozenset(tensors), Truth.MAYBE)
+    data_given = bool(tensors) or any(isinstance(a, Obj) and a.id not in frame.state.heap for a in reached)
+    result: Value
+    if modules and data_given and len(modules) <= 3:
+        made = [
+            tracking.forward(frame, event, module, arguments, direct=False, extra=modules) for module in modules[:1]
+        ]
+        result = v.join_all(made)
+    else:
+        result = _unknown_result(frame, event, tensors)
+    for identity in (*modules, *optimizers):
+        tracking.blur_mode(frame, identity)
+    for func in functions:
+        _call_back(frame, event, func)
+    return result
+
+
+def _unknown_result(frame: Frame, event: Event, tensors: list[Tensor]) -> Value:
+    if any(t.data or t.may for t in tensors):
+        return v.just(v.derived(tensors, exact=False))
+    return frame.unknown(event)
+
+
+def _call_back(frame: Frame, event: Event, func: Func) -> None:
+    """A function handed to something unknown is called by it, on arguments that are not known."""
+    code = func.code
+    if func.kind or not frame.run.may_enter(frame.context, code) or code.is_generator:
+        return
+    count = len([p for p in code.parameters if p.kind in ("normal", "positional")]) - (func.owner is not None)
+    context = frame.context
+    given = tuple(v.just(Obj(Path(context, f"{code.qualname}({i})"))) for i in range(max(count, 0)))
+    inline(frame, event, func, Arguments(given))
+
+
+def truth_of(value: Value | None, default: Truth) -> Truth:
+    """The truth of a flag argument."""
+    if value is None:
+        return default
+    atom = v.single(value)
+    if isinstance(atom, v.Const):
+        return Truth.YES if atom.value else Truth.NO
+    return Truth.MAYBE
+
+
+__all__ = ["ANY", "apply", "bind", "call", "construct", "inline", "operation", "truth_of", "unknown_call"]

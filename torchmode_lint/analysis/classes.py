@@ -1,0 +1,206 @@
+"""Classes of the project: their bases, their methods, and whether their modules depend on the mode.
+
+Mode dependence is read off the events of a class's methods: which layers of torch they name and whether
+they read `self.training`. Not modelled: layers that are only put in from outside after construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torchmode_lint import torch_api
+from torchmode_lint.flow import events as ev
+from torchmode_lint.protocol import Truth
+from torchmode_lint.torch_api import Effect, effect_of
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.values import Value
+    from torchmode_lint.flow.cfg import Code
+
+# what a qualified name in a file means: an external name, a class or function of the project, or nothing
+Lookup = "Callable[[Code, str], str | Class | Code | None]"
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    """A class statement that was reached. Compared by identity: one per class body."""
+
+    code: Code
+    bases: tuple[Class | str, ...] = ()  # a class of the project, or an external qualified name ("" unknown)
+    methods: dict[str, Value] = field(default_factory=dict)
+    dependent: Truth | None = None  # computed when first asked for
+
+    @property
+    def name(self) -> str:
+        return self.code.name
+
+    def line(self) -> Iterator[Class]:
+        """This class and its project bases, nearest first (depth first, each once)."""
+        seen: list[Class] = []
+        pending = [self]
+        while pending:
+            cls = pending.pop(0)
+            if cls not in seen:
+                seen.append(cls)
+                yield cls
+                pending = [base for base in cls.bases if isinstance(base, Class)] + pending
+
+    def external_bases(self) -> Iterator[str]:
+        for cls in self.line():
+            for base in cls.bases:
+                if isinstance(base, str):
+                    yield base
+
+    @property
+    def is_module(self) -> bool:
+        return any(
+            base == "torch.nn.Module" or base.startswith(torch_api.MODULE_BASES) for base in self.external_bases()
+        ) and not self.is_framework
+
+    @property
+    def is_framework(self) -> bool:
+        """Whether a framework drives this class: it switches modes, grad mode and gradients itself."""
+        return any(base.startswith(torch_api.FRAMEWORK_BASES) for base in self.external_bases())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a base class cannot be seen, so that an unknown attribute may be one of its methods."""
+        return any(base not in ("builtins.object", "torch.nn.Module", "abc.ABC") for base in self.external_bases())
+
+    def method(self, name: str) -> Value | None:
+        for cls in self.line():
+            found = cls.methods.get(name)
+            if found is not None:
+                return found
+        return None
+
+
+def named_callees(code: Code) -> Iterator[tuple[str, ev.Call | None]]:
+    """Every dotted name that a code object (with the codes inside it) mentions; calls with their event."""
+    pending = [code]
+    while pending:
+        at = pending.pop()
+        pending += at.codes
+        names: dict[int, str] = {}
+        for block in at.blocks:
+            for event in block.events:
+                match event:
+                    case ev.Load(dst=dst, variable=variable):
+                        names[dst] = variable.name
+                        yield variable.name, None
+                    case ev.Attribute(dst=dst, obj=obj, name=name):
+                        base = names.get(obj, "?")
+                        names[dst] = f"{base}.{name}"
+                        yield names[dst], None
+                    case ev.Copy(dst=dst, src=src) if src in names:
+                        names[dst] = names[src]
+                    case ev.Call(func=func):
+                        yield names.get(func, "?"), event
+
+
+def constants(code: Code) -> dict[int, object]:
+    """The registers of a code object that hold a literal."""
+    return {
+        event.dst: event.value for block in code.blocks for event in block.events if isinstance(event, ev.Constant)
+    }
+
+
+_SELF_TRAINING = "self.training"
+_MAX_CLASSES = 200
+
+
+def dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:
+    """Whether a module of this class computes differently by mode."""
+    if cls.dependent is None:
+        cls.dependent = Truth.NO  # what a class that contains itself adds
+        cls.dependent = _dependence(cls, lookup, {cls.code})
+    return cls.dependent
+
+
+def _dependence(
+    cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]
+) -> Truth:
+    answers = {Truth.NO}
+    for one in cls.line():
+        answers.add(_code_dependence(one.code, lookup, seen))
+    for base in cls.external_bases():
+        if base not in ("torch.nn.Module", "builtins.object", "torch.nn.Sequential", "abc.ABC"):
+            known = base.startswith(("torchvision.", "timm.", "transformers.", "diffusers."))
+            answers.add(Truth.YES if known else Truth.NO if base.startswith("torch.nn.") else Truth.MAYBE)
+    return strongest(answers)
+
+
+def strongest(answers: set[Truth]) -> Truth:
+    """Of the parts of a module: YES if one surely depends, else MAYBE if one may."""
+    if Truth.YES in answers:
+        return Truth.YES
+    return Truth.MAYBE if Truth.MAYBE in answers else Truth.NO
+
+
+def _code_dependence(
+    code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]
+) -> Truth:
+    answers = {Truth.NO}
+    literals: dict[int, object] | None = None
+    for name, call in named_callees(code):
+        if name.endswith(_SELF_TRAINING):
+            return Truth.YES
+        if name.startswith(("self.", "?", "super")):
+            continue
+        target = lookup(code, name)
+        if isinstance(target, str):
+            if literals is None:
+                literals = {}
+                for inner in _with_inner(code):
+                    literals.update(constants(inner))
+            answers.add(layer_dependence(target, call, literals))
+        elif isinstance(target, Class):
+            if target.code not in seen and len(seen) < _MAX_CLASSES:
+                seen.add(target.code)
+                if target.is_module:
+                    answers.add(_dependence(target, lookup, seen) if target.dependent is None else target.dependent)
+        elif target is not None:
+            if target not in seen and len(seen) < _MAX_CLASSES:
+                seen.add(target)
+                answers.add(_code_dependence(target, lookup, seen))
+        if Truth.YES in answers:
+            return Truth.YES
+    return strongest(answers)
+
+
+def _with_inner(code: Code) -> Iterator[Code]:
+    yield code
+    for inner in code.codes:
+        yield from _with_inner(inner)
+
+
+def layer_dependence(name: str, call: ev.Call | None, literals: dict[int, object]) -> Truth:
+    """What naming (`call` None) or calling an external name adds to the module that does it."""
+    effect = effect_of(name)
+    if effect is Effect.DEPENDENT:
+        return Truth.YES
+    if effect in (Effect.FACTORY, Effect.PRETRAINED):
+        return Truth.YES if call is not None else Truth.NO
+    if effect in (Effect.DROPPED, Effect.DROPPING, Effect.RUNNING):
+        if call is None:
+            return Truth.NO  # what is only named is called elsewhere, with its arguments
+        return _switch(effect, name, call, literals)
+    if effect is Effect.UNKNOWN and call is not None and name.rpartition(".")[2][:1].isupper():
+        return Truth.MAYBE
+    return Truth.NO
+
+
+def _switch(effect: Effect, name: str, call: ev.Call, literals: dict[int, object]) -> Truth:
+    keyword = {Effect.DROPPED: "dropout", Effect.DROPPING: "dropout", Effect.RUNNING: "track_running_stats"}[effect]
+    if "Dropout" in name:
+        keyword = "p"
+    for position, argument in enumerate(call.arguments):
+        if argument.keyword == keyword or (keyword == "p" and position == 0 and argument.keyword is None):
+            if argument.src in literals:
+                return Truth.YES if literals[argument.src] else Truth.NO
+            return Truth.YES
+        if argument.star == "**":
+            return Truth.MAYBE
+    return Truth.YES if effect is Effect.DROPPED else Truth.NO

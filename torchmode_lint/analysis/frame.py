@@ -1,0 +1,148 @@
+"""One block being interpreted: the state, the registers, and the paths that split off on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.records import Point
+from torchmode_lint.analysis.values import TOP, Atom, Bound, Context, Identity, Obj, Site, Tensor, Value
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.interpreter import Interpreter
+    from torchmode_lint.analysis.state import State
+    from torchmode_lint.flow.events import Event, Register
+
+MAX_REACH = 5
+
+
+@dataclass(slots=True)
+class Arguments:
+    """The evaluated arguments of a call. `rest` joins what `*` and `**` arguments hold."""
+
+    positional: tuple[Value, ...] = ()
+    keywords: dict[str, Value] = field(default_factory=dict)
+    rest: Value = v.EMPTY
+
+    def get(self, position: int, keyword: str) -> Value | None:
+        """The argument at a position or by keyword, None if it is not given (or starred)."""
+        if keyword in self.keywords:
+            return self.keywords[keyword]
+        return self.positional[position] if 0 <= position < len(self.positional) else None
+
+    def all(self) -> Iterator[Value]:
+        yield from self.positional
+        yield from self.keywords.values()
+        if self.rest:
+            yield self.rest
+
+    @property
+    def first(self) -> Value:
+        return next(self.all(), v.EMPTY)
+
+
+class Frame:
+    """Interprets one block, from one entry state, in one context."""
+
+    __slots__ = ("run", "context", "state", "regs", "forks", "dead")
+
+    def __init__(self, run: Interpreter, context: Context, state: State) -> None:
+        self.run = run
+        self.context = context
+        self.state = state
+        self.regs: dict[Register, Value] = {}
+        self.forks: list[Frame] = []
+        self.dead = False
+
+    def raw(self, register: Register) -> Value:
+        """What a register holds, methods of tensors included."""
+        value = self.regs.get(register)
+        if value is None:
+            value = self.state.env.get((self.context.code.scope, register), TOP)
+        return value
+
+    def get(self, register: Register) -> Value:
+        """What a register holds; an attribute of a tensor that is not called is a part of it."""
+        value = self.raw(register)
+        if any(isinstance(atom, Bound) and isinstance(atom.owner, Tensor) for atom in value):
+            return v.normal(
+                frozenset(
+                    v.derived([a.owner], exact=False) if isinstance(a, Bound) and isinstance(a.owner, Tensor) else a
+                    for a in value
+                )
+            )
+        return value
+
+    def set(self, register: Register, value: Value) -> None:
+        self.regs[register] = value
+
+    def fork(self, state: State, register: Register | None = None, value: Value = TOP) -> Frame:
+        """Another path that goes on from here, in `state`."""
+        other = Frame(self.run, self.context, state)
+        other.regs = dict(self.regs)
+        if register is not None:
+            other.regs[register] = value
+        self.forks.append(other)
+        return other
+
+    def point(self, event: Event) -> Point:
+        return Point(event, self.context)
+
+    def fresh(self, event: object) -> Site:
+        """The identity of what is made at `event` now; what was made there before becomes older."""
+        site = Site(event, self.context)
+        if site in self.run.born:
+            self.state.age(site)
+            if any(v.aged(value, site) is not value for value in self.regs.values()):
+                self.regs = {register: v.aged(value, site) for register, value in self.regs.items()}
+        else:
+            self.run.born.add(site)
+        return site
+
+    def unknown(self, event: object) -> Value:
+        """A new unknown value made at `event`."""
+        return v.just(Obj(self.fresh(event)))
+
+    def make(self, event: object, record: r.Record) -> Value:
+        """A new object made at `event`."""
+        site = self.fresh(event)
+        self.state.heap[site] = record
+        return v.just(Obj(site))
+
+    def reach(self, value: Value, depth: int = 0, seen: set[Identity] | None = None) -> Iterator[Atom]:
+        """The atoms of a value and of the tuples and containers in it."""
+        seen = set() if seen is None else seen
+        for atom in value:
+            yield atom
+            if depth >= MAX_REACH:
+                continue
+            if isinstance(atom, v.Tup):
+                for item in atom.items:
+                    yield from self.reach(item, depth + 1, seen)
+            elif isinstance(atom, Obj) and atom.id not in seen:
+                seen.add(atom.id)
+                for inner in self._inside(atom.id):
+                    yield from self.reach(inner, depth + 1, seen)
+
+    def _inside(self, identity: Identity) -> Iterator[Value]:
+        match self.state.heap.get(identity):
+            case r.Sequence(element, items):
+                if items is None:
+                    yield element
+                else:
+                    yield from items
+            case r.Mapping(element, items):
+                yield element
+                for _, value in items:
+                    yield value
+            case r.Instance(_):
+                for (owner, _), value in self.state.attrs.items():
+                    if owner == identity:
+                        yield value
+
+    def tensors(self, value: Value) -> list[Tensor]:
+        """The tensors that a value holds, however deep."""
+        return [atom for atom in self.reach(value) if isinstance(atom, Tensor)]

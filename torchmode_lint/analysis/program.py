@@ -1,0 +1,161 @@
+"""What the analysis saw: the result that rules read. Observations of states before relevant events.
+
+An observation is one event in one calling context in one partition of the state; the same event may be
+observed several times. Marks on forwards (trained, fed, ...) hold for a forward event in a context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Span
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.records import Module, Optimizer, Point, Points
+    from torchmode_lint.analysis.values import Context, Identity, Tensor
+    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.events import Event
+    from torchmode_lint.protocol import GradMode, Mode, Truth
+    from torchmode_lint.rule import Rule
+    from torchmode_lint.source import SourceFile
+
+
+class Key(NamedTuple):
+    """One forward: an event in a calling context."""
+
+    event: Event
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A module is applied.
+
+    `module` is its record before the event; `direct` says that the call itself is the forward, not a
+    function of unknown body that was given the module. `inputs_grad`: whether an input requires grad.
+    `inner`: it is a part of a module that is called by that module's own method.
+    """
+
+    event: Event
+    context: Context
+    identity: Identity
+    module: Module
+    grad: GradMode
+    grad_why: Points
+    turn: int
+    direct: bool
+    synthetic: bool
+    inputs_grad: Truth
+    inner: bool
+    by_method: str = ""
+
+    @property
+    def key(self) -> Key:
+        return Key(self.event, self.context)
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """A graph is walked. `again` are the forwards whose graph surely was freed before, `freed` where."""
+
+    event: Event
+    context: Context
+    again: tuple[Key, ...]
+    freed: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An optimizer steps; `optimizer` is its record before the step."""
+
+    event: Event
+    context: Context
+    identity: Identity
+    optimizer: Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class GradRead:
+    """`.grad` of a tensor is read, or a tensor is handed to an optimizer (`optimized`)."""
+
+    event: Event
+    context: Context
+    tensor: Tensor
+    optimized: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """An expression statement whose value matters and is dropped; `what` names it."""
+
+    event: Event
+    context: Context
+    what: str
+    form: str
+
+
+@dataclass(slots=True)
+class Program:
+    """One source file, analysed."""
+
+    source: SourceFile
+    forwards: list[Forward] = field(default_factory=list)
+    backwards: list[Backward] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    grad_reads: list[GradRead] = field(default_factory=list)
+    no_effects: list[NoEffect] = field(default_factory=list)
+    trained: set[Key] = field(default_factory=set)
+    fed: set[Key] = field(default_factory=set)
+    returned: set[Key] = field(default_factory=set)
+    stored: set[Key] = field(default_factory=set)
+    passed: set[Key] = field(default_factory=set)
+    blind_backwards: set[Context] = field(default_factory=set)
+    sources: dict[Code, SourceFile] = field(default_factory=dict)
+    degraded: list[str] = field(default_factory=list)
+
+    def source_of(self, context: Context) -> SourceFile:
+        """The file that the code of a context is in."""
+        code = context.code
+        while code.parent is not None:
+            code = code.parent
+        return self.sources.get(code, self.source)
+
+    def here(self, context: Context) -> bool:
+        """Whether the code of a context is in the file being checked."""
+        return self.source_of(context) is self.source
+
+    def span(self, event: Event, context: Context) -> Span:
+        return self.source_of(context).span(event.node)
+
+    def note(self, point: Point, message: str) -> Note:
+        return Note(self.span(point.event, point.context), message)
+
+    def call_notes(self, context: Context) -> list[Note]:
+        """How the code of `context` was reached, from the outermost call inward."""
+        notes = []
+        for at in reversed(list(context.chain())):
+            if at.call is not None and at.parent is not None:
+                name = at.code.name if at.code.kind != "lambda" else "the lambda"
+                notes.append(Note(self.span(at.call, at.parent), f"calls `{name}` here"))
+        return notes
+
+    def diagnostic(
+        self,
+        rule: Rule,
+        event: Event,
+        context: Context,
+        message: str,
+        confidence: Confidence,
+        trail: Iterable[Note] = (),
+    ) -> Diagnostic:
+        return Diagnostic(
+            code=rule.code,
+            rule=rule.name,
+            message=message,
+            span=self.span(event, context),
+            severity=rule.severity,
+            confidence=confidence,
+            trail=tuple(trail),
+        )

@@ -1,0 +1,256 @@
+"""Where the analysis starts: the file's body, then whatever of the file no analysed code has called.
+
+A function that nobody calls starts with unknown arguments and the modes of whoever may call it. A method
+starts with what the constructor of its class put into the object, but with unknown modes, since other
+methods may have run in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.classes import Class, named_callees
+from torchmode_lint.analysis.frame import Arguments, Frame
+from torchmode_lint.analysis.interpreter import Interpreter, OverBudget
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.project import Project
+from torchmode_lint.analysis.state import State
+from torchmode_lint.analysis.values import Cls, Ext, Func, Obj
+from torchmode_lint.flow.events import Variable
+from torchmode_lint.protocol import GradMode, Gradients, Mode, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.source import SourceFile
+
+MAX_ROUNDS = 3
+
+
+def run(source: SourceFile, root: Path | None) -> Program:
+    """Analyse a file, again while its use of unknown things teaches what they are."""
+    interpreter = Interpreter(Program(source), Project(root))
+    for _ in range(MAX_ROUNDS):
+        interpreter.grew = False
+        interpreter.program = Program(source)
+        interpreter.forget()
+        _round(interpreter, source)
+        if not interpreter.grew:
+            break
+    return interpreter.program
+
+
+def _round(run: Interpreter, source: SourceFile) -> None:
+    run.visited = set()
+    run.files.clear()
+    path = Path(source.path)
+    loaded = run.load(source, path.resolve() if path.is_absolute() else path)
+    after = loaded.state or State()
+    pending = [code for code in _functions(source.code) if code not in run.visited]
+    mentioned = {
+        name.rpartition(".")[2] for code in pending for name, event in named_callees_of(code) if event is not None
+    }
+    first = [code for code in pending if code.name not in mentioned]
+    for code in (*first, *pending):
+        if code not in run.visited and _is_reached(run, code):
+            start(run, code, after)
+
+
+def named_callees_of(code: Code) -> Iterator[tuple[str, object]]:
+    """What a code object itself calls, the codes inside it left aside."""
+    inner = code.codes
+    code.codes = []
+    try:
+        yield from list(named_callees(code))
+    finally:
+        code.codes = inner
+
+
+def _functions(code: Code) -> Iterator[Code]:
+    for inner in code.codes:
+        if inner.kind == "function":
+            yield inner
+        yield from _functions(inner)
+
+
+def _is_reached(run: Interpreter, code: Code) -> bool:
+    """Whether the statement that makes the function has been interpreted."""
+    return code in run.defaults
+
+
+def start(run: Interpreter, code: Code, after: State) -> None:
+    """Analyse a function as a root."""
+    context = run.enter(None, None, code)
+    state = blurred(after)
+    frame = Frame(run, context, state)
+    cls = run.class_of.get(code)
+    arguments: list[v.Value] = []
+    value = _decorated_value(run, state, code)
+    if cls is not None and not _is_static(value):
+        arguments.append(_receiver(run, frame, cls, code))
+    if cls is not None and cls.is_framework:
+        frame.state.grad = GradMode.ENTRY
+    bind(frame, code, arguments)
+    grad = next((atom.grad for atom in value if isinstance(atom, Func) and atom.code is code), "")
+    if grad:
+        frame.state.grad = {"off": GradMode.OFF, "on": GradMode.ON}.get(grad, GradMode.ENTRY)
+        if grad == "unknown":
+            frame.state.grad = GradMode.ENTRY | GradMode.OFF
+    execute(run, context, frame.state)
+
+
+def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
+    """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
+    run.steps = 0
+    marks = _sizes(run.program)
+    try:
+        activation = run.solve(context, state)
+        run.steps = 0
+        run.recording = True
+        run.record(activation)
+        for outcome in activation.outcomes:
+            frame = Frame(run, context, outcome.state)
+            tracking.mark(frame, run.program.returned, [outcome.value, activation.yielded])
+    except OverBudget:
+        run.program.degraded.append(context.code.qualname or "<module>")
+        _cut(run.program, marks)
+        run.active.clear()
+        return None
+    finally:
+        run.recording = False
+    if not activation.outcomes:
+        return None
+    result = activation.outcomes[0].state.copy()
+    for outcome in activation.outcomes[1:]:
+        result.join(outcome.state)
+    return result
+
+
+def _sizes(program: Program) -> tuple[int, ...]:
+    return tuple(len(items) for items in _lists(program))
+
+
+def _lists(program: Program) -> tuple[list[object], ...]:
+    return (program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects)  # type: ignore[return-value]
+
+
+def _cut(program: Program, sizes: tuple[int, ...]) -> None:
+    for items, size in zip(_lists(program), sizes, strict=True):
+        del items[size:]
+
+
+def blurred(state: State) -> State:
+    """What is left of a state when any code may have run since: who is who, but no modes, no gradients."""
+    new = state.copy()
+    new.grad, new.grad_why = GradMode.ENTRY, frozenset()
+    new.facts, new.loops, new.saved = {}, {}, {}
+    new.graphs = {}
+    for key, record in new.heap.items():
+        if isinstance(record, r.Module):
+            new.heap[key] = replace(record, mode=Mode.ENTRY, why=frozenset())
+        elif isinstance(record, r.Optimizer):
+            new.heap[key] = replace(record, grads=Gradients.ENTRY)
+    return new
+
+
+def _decorated_value(run: Interpreter, state: State, code: Code) -> v.Value:
+    """The function as its decorators left it."""
+    assert code.parent is not None
+    cls = run.class_of.get(code)
+    if cls is not None:
+        return cls.methods.get(code.name, v.EMPTY)
+    return state.env.get(Variable(code.parent.scope, code.name)) or run.globals.get(
+        Variable(code.parent.scope, code.name), v.EMPTY
+    )
+
+
+def _is_static(value: v.Value) -> bool:
+    return any(isinstance(atom, Func) and atom.kind == "static" for atom in value)
+
+
+def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value:
+    """`self`: an object as the constructor of its class made it, some time ago."""
+    if cls.is_framework:
+        frame.state.heap[cls] = r.Library("framework self")
+        return v.just(Obj(cls))
+    if cls.is_module:
+        frame.state.heap[cls] = r.Module(Mode.ENTRY, cls=cls)
+    else:
+        frame.state.heap[cls] = r.Instance(cls)
+    init = next((a for a in (cls.method("__init__") or ()) if isinstance(a, Func)), None)
+    if init is None or init.code is code or (cls.is_module and not calls.trains(cls)):
+        return v.just(Obj(cls))
+    context = run.enter(None, None, init.code)
+    inner = Frame(run, context, frame.state.copy())
+    bind(inner, init.code, [v.just(Obj(cls))])
+    run.steps = 0
+    try:
+        activation = run.solve(context, inner.state)
+    except OverBudget:
+        run.active.clear()
+        return v.just(Obj(cls))
+    if activation.outcomes:
+        joined = activation.outcomes[0].state.copy()
+        for outcome in activation.outcomes[1:]:
+            joined.join(outcome.state)
+        _rebound(run, cls, joined)
+        frame.state = blurred(joined)
+    return v.just(Obj(cls))
+
+
+def _rebound(run: Interpreter, cls: Class, state: State) -> None:
+    """Attributes that other methods rebind are not surely what the constructor put there."""
+    from torchmode_lint.flow import events as ev
+
+    again: set[str] = set()
+    for one in cls.line():
+        for method in one.code.codes:
+            if method.name == "__init__":
+                continue
+            for block in method.blocks:
+                again |= {event.name for event in block.events if isinstance(event, ev.SetAttribute)}
+    for pair in list(state.attrs):
+        if pair[0] is cls and pair[1] in again:
+            del state.attrs[pair]
+
+
+def bind(frame: Frame, code: Code, arguments: list[v.Value]) -> None:
+    """Unknown arguments, each a symbol of its own; annotations say what they are."""
+    context = frame.context
+    for position, parameter in enumerate(code.parameters):
+        variable = Variable(code.scope, parameter.name)
+        if position < len(arguments):
+            frame.state.env[variable] = arguments[position]
+            continue
+        identity = v.Path(context, parameter.name)
+        frame.state.env[variable] = v.just(Obj(identity))
+        record = _annotated(frame, code, parameter.annotation)
+        if record is not None:
+            frame.state.heap[identity] = record
+
+
+def _annotated(frame: Frame, code: Code, annotation: str | None) -> r.Record | None:
+    if annotation is None:
+        return None
+    target = frame.run.lookup(code, annotation)
+    if isinstance(target, Class):
+        if target.is_module:
+            return r.Module(Mode.ENTRY, cls=target)
+        return None if target.is_framework else r.Instance(target)
+    if not isinstance(target, str):
+        return None
+    if target in ("torch.nn.Module", "torch.nn.modules.Module", "torch.nn.DataParallel"):
+        return r.Module(Mode.ENTRY)
+    if target.startswith("torch.optim.") and "lr_scheduler" not in target:
+        return r.Optimizer(None, Gradients.ENTRY, made=True)
+    if target.startswith("torch.utils.data.") and target.endswith("DataLoader"):
+        return r.Loader()
+    return None
+
+
+__all__ = ["Arguments", "Cls", "Ext", "Truth", "run"]

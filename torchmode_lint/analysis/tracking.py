@@ -1,0 +1,342 @@
+"""The moves of the protocol on abstract states: mode switches, forwards, backwards, zeroing, steps.
+
+The only place that steps abstract objects through the tables of `protocol`, and, in the recording pass,
+the only place that writes observations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.classes import dependence
+from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
+from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
+from torchmode_lint.protocol import GRADIENTS, GRAPH, GradMode, Gradients, Graph, Mode, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.frame import Arguments, Frame
+    from torchmode_lint.flow.events import Event
+
+_RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
+
+
+# --- modules -----------------------------------------------------------------------------------------
+
+
+def module_of(frame: Frame, identity: Identity) -> r.Module | None:
+    """What is known of a module; a part of a module that nobody touched has the mode of the whole."""
+    record = frame.state.heap.get(identity)
+    if isinstance(record, r.Module):
+        return record
+    if record is None and isinstance(identity, Path):
+        whole = module_of(frame, identity.base)
+        if whole is not None:
+            dependent = Truth.NO if whole.dependent is Truth.NO else Truth.MAYBE
+            return r.Module(whole.mode, whole.why, dependent, None, whole.frozen)
+    return None
+
+
+def ensure_module(frame: Frame, identity: Identity) -> r.Module:
+    """The record of something that is used as a module, made if it has none."""
+    known = module_of(frame, identity)
+    if known is None:
+        known = r.Module(Mode.ENTRY)
+    if frame.state.heap.get(identity) is None:
+        frame.state.heap[identity] = known
+    return known
+
+
+def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen: bool = True) -> None:
+    """Put a module and all its parts into a mode."""
+    ensure_module(frame, identity)
+    seen: set[Identity] = set()
+    pending = [identity]
+    why = frozenset({frame.point(event)})
+    heap = frame.state.heap
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        record = heap.get(at)
+        if isinstance(record, r.Module):
+            heap[at] = replace(record, mode=mode, why=why, chosen=chosen)
+            pending += record.parts
+        elif isinstance(record, (r.Sequence, r.Mapping)):
+            pending += [a.id for a in frame.reach(v.just(Obj(at))) if isinstance(a, Obj)]
+        for key, other in heap.items():
+            if isinstance(key, Path) and key.base == at and isinstance(other, r.Module):
+                pending.append(key)
+        for (owner, _), value in frame.state.attrs.items():
+            if owner == at:
+                pending += [a.id for a in v.objects_in(value) if a.id in heap]
+
+
+def blur_mode(frame: Frame, identity: Identity) -> None:
+    """An unseen function had the module: it may have switched the mode, or frozen it."""
+    record = frame.state.heap.get(identity)
+    if isinstance(record, r.Module) and Mode.ENTRY not in record.mode:
+        frame.state.heap[identity] = replace(record, mode=record.mode | Mode.ENTRY)
+    elif isinstance(record, r.Optimizer):
+        frame.state.heap[identity] = replace(record, grads=Gradients.ENTRY)
+
+
+def dependence_of(frame: Frame, record: r.Module) -> Truth:
+    """Whether the module computes differently by mode, its class followed."""
+    if record.cls is not None:
+        return dependence(record.cls, frame.run.lookup)
+    return record.dependent
+
+
+def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:
+    """All parameters of a module are set to require grad, or not to."""
+    record = ensure_module(frame, identity)
+    frozen = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}.get(requires, Truth.MAYBE)
+    frame.state.heap[identity] = replace(record, frozen=frozen)
+
+
+def freeze_owner(frame: Frame, identity: Identity, requires: Truth) -> None:
+    """The parameters of a module, one by one in a loop, are set to require grad, or not to."""
+    if not isinstance(frame.state.heap.get(identity), r.Optimizer):
+        freeze(frame, identity, requires)
+
+
+# --- forwards ----------------------------------------------------------------------------------------
+
+
+def forward(
+    frame: Frame,
+    event: Event,
+    identity: Identity,
+    arguments: Arguments,
+    *,
+    direct: bool = True,
+    by_method: str = "",
+    extra: Iterable[Identity] = (),
+) -> Value:
+    """A module is applied to its arguments: a new graph, an observation."""
+    record = ensure_module(frame, identity)
+    inputs = [t for value in arguments.all() for t in frame.tensors(value)]
+    inputs_grad = _require_grad(inputs)
+    grad = frame.state.grad
+    if frame.run.recording:
+        frame.run.program.forwards.append(
+            Forward(
+                event=event,
+                context=frame.context,
+                identity=identity,
+                module=replace(record, dependent=dependence_of(frame, record)),
+                grad=grad,
+                grad_why=frame.state.grad_why,
+                turn=max(frame.state.loops.values(), default=0),
+                direct=direct,
+                synthetic=_synthetic(frame, arguments),
+                inputs_grad=inputs_grad,
+                inner=_is_inner(frame, identity),
+                by_method=by_method,
+            )
+        )
+    site = frame.fresh(event)
+    inputs = [t for value in arguments.all() for t in frame.tensors(v.aged(value, site))]
+    frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
+    data = frozenset({site}).union(*(t.data for t in inputs))
+    if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
+        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
+    frame.state.graphs[site] = Graph.LIVE
+    sure = direct and GradMode.OFF not in grad
+    whole = Tensor(
+        may=frozenset({site}).union(*(t.may for t in inputs)),
+        must=frozenset({site}).union(*(t.must for t in inputs)) if sure else frozenset(),
+        data=data,
+        leaf=Truth.NO if sure and record.frozen is Truth.NO else Truth.MAYBE,
+        grad=Truth.YES if sure and record.frozen is Truth.NO else Truth.MAYBE,
+        exact=direct,
+    )
+    if record.name in _RECURRENT and direct:
+        one = v.just(whole)
+        return v.just(v.Tup((one, v.just(v.Tup((one, one))) if _RECURRENT[record.name] else one)))
+    return v.just(whole)
+
+
+def _require_grad(inputs: Iterable[Tensor]) -> Truth:
+    answer = Truth.NO
+    for t in inputs:
+        if t.grad is Truth.YES or t.may:
+            return Truth.YES
+        if t.grad is Truth.MAYBE and not t.exact and t.data:
+            answer = Truth.MAYBE
+    return answer
+
+
+def _synthetic(frame: Frame, arguments: Arguments) -> bool:
+    tensors = [t for value in arguments.all() for t in frame.tensors(value)]
+    unknown = any(
+        isinstance(atom, (Obj, v.Anything)) and not (isinstance(atom, Obj) and atom.id in frame.state.heap)
+        for value in arguments.all()
+        for atom in value
+    )
+    return bool(tensors) and all(t.synthetic for t in tensors) and not unknown
+
+
+def _is_inner(frame: Frame, identity: Identity) -> bool:
+    """Whether the forward runs in a module's own method (its mode is that module's business)."""
+    for at in frame.context.chain():
+        cls = frame.run.class_of.get(at.code)
+        if cls is not None:
+            return cls.is_module
+        if at.code.kind not in ("lambda",) and at.code.parent is not None and at.code.parent.kind == "function":
+            continue
+        return False
+    return False
+
+
+# --- gradients ---------------------------------------------------------------------------------------
+
+
+def keys(sites: Iterable[Site]) -> set[Key]:
+    return {Key(site.event, site.context) for site in sites}  # type: ignore[arg-type]
+
+
+def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumulates: bool = True) -> None:
+    """A graph is walked: `retain` says whether it is kept; autograd.grad does not accumulate."""
+    tensors = frame.tensors(value)
+    run, state = frame.run, frame.state
+    may = frozenset().union(*(t.may for t in tensors))
+    must = frozenset().union(*(t.must for t in tensors))
+    if run.recording:
+        program = run.program
+        program.trained |= keys(may)
+        program.fed |= keys(frozenset().union(*(t.data for t in tensors)))
+        if not may:
+            program.blind_backwards.add(_root(frame))
+        freed = [site for site in must if state.graphs.get(site) is Graph.FREED]
+        program.backwards.append(
+            Backward(event, frame.context, tuple(sorted(keys(freed), key=lambda k: k.event.index)), frozenset())
+        )
+    if retain is Truth.NO:
+        for site in may:
+            before = state.graphs.get(site, Graph.LIVE)
+            after = GRAPH.step(before, "backward")
+            state.graphs[site] = after if site in must else before | after
+    elif retain is Truth.MAYBE:
+        for site in may:
+            state.graphs[site] = state.graphs.get(site, Graph.LIVE) | Graph.LIVE
+    if accumulates:
+        _fill(frame, event, tensors, may)
+
+
+def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:
+    modules: set[Identity] = set()
+    for site in may:
+        modules |= frame.run.owners.get((site.event, site.context), frozenset())
+    optimizers = [(key, one) for key, one in frame.state.heap.items() if isinstance(one, r.Optimizer)]
+    point = frozenset({frame.point(event)})
+    for key, optimizer in optimizers:
+        reached = relation(optimizer.owns, modules) if modules else Truth.MAYBE
+        if reached is Truth.NO:
+            continue
+        if reached is Truth.MAYBE and (len(optimizers) > 1 and optimizer.owns is not None and modules):
+            continue
+        after = GRADIENTS.step(optimizer.grads, "backward")
+        mixed = point if Gradients.MIXED in after and Gradients.STALE in optimizer.grads else optimizer.mixed
+        if reached is Truth.MAYBE and len(optimizers) > 1:
+            after = after | optimizer.grads
+        frame.state.heap[key] = replace(optimizer, grads=after, filled=point, mixed=mixed)
+
+
+def relation(owns: frozenset[Identity] | None, modules: Iterable[Identity]) -> Truth:
+    """Whether an optimizer owns parameters of one of the modules."""
+    if owns is None:
+        return Truth.MAYBE
+    answer = Truth.NO
+    for module in modules:
+        for owned in owns:
+            if _overlap(owned, module):
+                return Truth.YES
+            if _symbolic(owned) or _symbolic(module):
+                answer = Truth.MAYBE
+    return answer
+
+
+def _overlap(a: Identity, b: Identity) -> bool:
+    """Whether one is a part of the other; the age of what a site makes is left aside."""
+    steps_a, steps_b = _ancestry(a), _ancestry(b)
+    return steps_a[0] in steps_b or steps_b[0] in steps_a
+
+
+def _ancestry(identity: Identity) -> list[object]:
+    result: list[object] = []
+    at: Identity = identity
+    while True:
+        result.append((at.event, at.context) if isinstance(at, Site) else at)
+        if not isinstance(at, Path):
+            return result
+        at = at.base
+
+
+def _symbolic(identity: Identity) -> bool:
+    """Whether two different names may still mean the same thing."""
+    while isinstance(identity, Path):
+        identity = identity.base
+    return not isinstance(identity, Site)
+
+
+def zero(frame: Frame, event: Event, optimizer: Identity | None, module: Identity | None = None) -> None:
+    """Gradients are cleared: of one optimizer, of a module, or (both None) of whatever is there."""
+    point = frozenset({frame.point(event)})
+    for key, record in list(frame.state.heap.items()):
+        if not isinstance(record, r.Optimizer):
+            continue
+        if optimizer is not None and key != optimizer:
+            continue
+        if optimizer is None and module is not None and relation(record.owns, [module]) is Truth.NO:
+            continue
+        after = GRADIENTS.step(record.grads, "zero")
+        if optimizer is None and Gradients.DISCARDED in after:
+            after = Gradients.CLEAN  # not surely the same parameters: nothing is said of the loss of them
+        frame.state.heap[key] = replace(record, grads=after, zeroed=point)
+
+
+def step(frame: Frame, event: Event, identity: Identity) -> None:
+    record = frame.state.heap.get(identity)
+    if not isinstance(record, r.Optimizer):
+        return
+    if frame.run.recording:
+        frame.run.program.steps.append(Step(event, frame.context, identity, record))
+    after = GRADIENTS.step(record.grads, "step")
+    frame.state.heap[identity] = replace(record, grads=after, stepped=frozenset({frame.point(event)}))
+
+
+def touch_gradients(frame: Frame) -> None:
+    """Gradients are written by hand: what every optimizer holds is unknown."""
+    for key, record in list(frame.state.heap.items()):
+        if isinstance(record, r.Optimizer):
+            frame.state.heap[key] = replace(record, grads=Gradients.ENTRY)
+
+
+def read_grad(frame: Frame, event: Event, t: Tensor, *, optimized: bool = False) -> None:
+    if frame.run.recording:
+        frame.run.program.grad_reads.append(GradRead(event, frame.context, t, optimized))
+
+
+# --- what happens to the output of a forward -----------------------------------------------------------
+
+
+def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:
+    """In the recording pass, the forwards behind these values are returned, stored or passed on."""
+    if frame.run.recording:
+        for value in values:
+            for t in frame.tensors(value):
+                what |= keys(t.data)
+
+
+def _root(frame: Frame) -> v.Context:
+    return list(frame.context.chain())[-1]
+
+
+def root_of(context: v.Context) -> v.Context:
+    return list(context.chain())[-1]

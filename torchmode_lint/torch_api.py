@@ -1,0 +1,388 @@
+"""What the calls of torch and of the libraries built on it do, as data: qualified name -> effect.
+
+Nothing here imports torch. A name that is not listed is looked up by its longest listed prefix
+("torch.nn.functional." ends in a dot), so that new functions of a known namespace get its usual
+effect. The facts behind the tables were measured on torch 2.13.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Effect(enum.Enum):
+    """What calling something from outside the project does."""
+
+    GRAD_OFF = enum.auto()
+    GRAD_ON = enum.auto()
+    GRAD_FLAG = enum.auto()  # set_grad_enabled(flag), inference_mode(flag)
+    LAYER = enum.auto()  # an nn.Module with parameters, the same in both modes
+    STATELESS = enum.auto()  # an nn.Module without parameters, the same in both modes
+    DEPENDENT = enum.auto()  # an nn.Module that computes differently by mode
+    DROPPING = enum.auto()  # ... if its `dropout` (or `p`) is not zero; the default is zero
+    DROPPED = enum.auto()  # ... if its `dropout` is not zero; the default is not
+    RUNNING = enum.auto()  # ... if it tracks running statistics, which is not the default
+    CONTAINER = enum.auto()  # holds its arguments: Sequential, ModuleList, ModuleDict
+    SHARING = enum.auto()  # returns its first argument, or something that shares all its state
+    ALL_ARGUMENTS = enum.auto()  # returns its arguments
+    FACTORY = enum.auto()  # a mode-dependent module in train mode
+    PRETRAINED = enum.auto()  # a mode-dependent module in eval mode
+    COPY = enum.auto()  # a new object with the state of the old
+    OPTIMIZER = enum.auto()
+    SCHEDULER = enum.auto()
+    LOADER = enum.auto()
+    CREATE = enum.auto()  # a tensor of constants or random numbers
+    FROM_DATA = enum.auto()  # a leaf tensor from numbers: torch.tensor, from_numpy
+    PARAMETER = enum.auto()
+    VARIABLE = enum.auto()
+    OPERATION = enum.auto()  # hangs on the graphs of its arguments
+    NO_GRAPH = enum.auto()  # computes from its arguments, without a graph
+    BACKWARD = enum.auto()
+    GRADIENT = enum.auto()  # autograd.grad
+    FUNCTIONAL = enum.auto()  # torch.func: gradients of a function
+    EXPORT = enum.auto()  # evaluates the module it takes
+    NEUTRAL = enum.auto()  # leaves the protocol alone; the result is unknown
+    PURE = enum.auto()  # the same for the same arguments, a symbol to hang conditions on
+    ENUMERATE = enum.auto()
+    ZIP = enum.auto()
+    ELEMENTS = enum.auto()  # list(x), sorted(x), tqdm(x): the elements of its first argument
+    SEQUENCE = enum.auto()
+    NAMESPACE = enum.auto()
+    PARTIAL = enum.auto()
+    LIBRARY = enum.auto()  # an object of a framework that takes over part of the protocol
+    MANAGER = enum.auto()  # a context manager without effect on the protocol
+    SUPPRESS = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+def _named(effect: Effect, prefix: str, names: str) -> dict[str, Effect]:
+    return {prefix + name: effect for name in names.split()}
+
+
+EFFECTS: dict[str, Effect] = {
+    **_named(Effect.GRAD_OFF, "torch.", "no_grad autograd.no_grad autograd.grad_mode.no_grad"),
+    **_named(Effect.GRAD_ON, "torch.", "enable_grad autograd.enable_grad autograd.grad_mode.enable_grad"),
+    **_named(
+        Effect.GRAD_FLAG,
+        "torch.",
+        "set_grad_enabled autograd.set_grad_enabled autograd.grad_mode.set_grad_enabled inference_mode "
+        "autograd.inference_mode autograd.grad_mode.inference_mode",
+    ),
+    # modules of torch.nn: what is not named here is a layer with parameters
+    "torch.nn.": Effect.LAYER,
+    **_named(
+        Effect.STATELESS,
+        "torch.nn.",
+        "ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Sigmoid Tanh Softmax LogSoftmax Softmax2d Softplus "
+        "Softsign Hardtanh Hardswish Hardsigmoid Identity Flatten Unflatten MaxPool1d MaxPool2d MaxPool3d AvgPool1d "
+        "AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d "
+        "AdaptiveMaxPool2d AdaptiveMaxPool3d Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle "
+        "ZeroPad2d ReflectionPad1d ReflectionPad2d ReplicationPad2d ConstantPad1d ConstantPad2d Fold Unfold "
+        "CosineSimilarity PairwiseDistance L1Loss MSELoss CrossEntropyLoss CTCLoss NLLLoss NLLLoss2d PoissonNLLLoss "
+        "GaussianNLLLoss KLDivLoss BCELoss BCEWithLogitsLoss MarginRankingLoss HingeEmbeddingLoss "
+        "MultiLabelMarginLoss HuberLoss SmoothL1Loss SoftMarginLoss MultiLabelSoftMarginLoss CosineEmbeddingLoss "
+        "MultiMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss LogSigmoid Threshold GLU",
+    ),
+    **_named(
+        Effect.DEPENDENT,
+        "torch.nn.",
+        "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d RReLU",
+    ),
+    **_named(
+        Effect.DROPPED,
+        "torch.nn.",
+        "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout Transformer TransformerEncoderLayer "
+        "TransformerDecoderLayer",
+    ),
+    **_named(Effect.DROPPING, "torch.nn.", "LSTM GRU RNN MultiheadAttention"),
+    **_named(Effect.RUNNING, "torch.nn.", "InstanceNorm1d InstanceNorm2d InstanceNorm3d"),
+    **_named(Effect.CONTAINER, "torch.nn.", "Sequential ModuleList ModuleDict TransformerEncoder TransformerDecoder"),
+    **_named(
+        Effect.SHARING,
+        "torch.",
+        "nn.DataParallel nn.parallel.DataParallel nn.parallel.DistributedDataParallel compile jit.script "
+        "nn.SyncBatchNorm.convert_sync_batchnorm distributed.fsdp.FullyShardedDataParallel "
+        "nn.utils.weight_norm nn.utils.spectral_norm nn.utils.parametrizations.weight_norm "
+        "nn.utils.parametrizations.spectral_norm distributed.fsdp.fully_shard",
+    ),
+    "apex.parallel.DistributedDataParallel": Effect.SHARING,
+    "apex.parallel.convert_syncbn_model": Effect.SHARING,
+    "fairscale.nn.data_parallel.FullyShardedDataParallel": Effect.SHARING,
+    "torch.nn.Parameter": Effect.PARAMETER,
+    "torch.nn.parameter.Parameter": Effect.PARAMETER,
+    "torch.nn.Module": Effect.LAYER,
+    "torch.nn.utils.": Effect.NEUTRAL,
+    "torch.nn.utils.rnn.": Effect.OPERATION,
+    "torch.nn.init.": Effect.NEUTRAL,
+    "torch.nn.functional.": Effect.OPERATION,
+    "torch.nn.functional.one_hot": Effect.NO_GRAPH,
+    "torch.nn.modules.": Effect.LAYER,
+    # factories of models
+    "torchvision.models.": Effect.FACTORY,
+    "torchvision.models.feature_extraction.": Effect.SHARING,
+    "timm.create_model": Effect.FACTORY,
+    "timm.models.": Effect.FACTORY,
+    "torch.hub.load": Effect.UNKNOWN,
+    "segmentation_models_pytorch.": Effect.FACTORY,
+    "torchvision.": Effect.NEUTRAL,
+    "torchvision.ops.": Effect.OPERATION,
+    "torchaudio.": Effect.NEUTRAL,
+    "copy.deepcopy": Effect.COPY,
+    "copy.copy": Effect.COPY,
+    # optimizers
+    "torch.optim.": Effect.OPTIMIZER,
+    "torch.optim.lr_scheduler.": Effect.SCHEDULER,
+    "torch.optim.swa_utils.": Effect.UNKNOWN,
+    "apex.optimizers.": Effect.OPTIMIZER,
+    "transformers.AdamW": Effect.OPTIMIZER,
+    "transformers.Adafactor": Effect.OPTIMIZER,
+    "transformers.optimization.AdamW": Effect.OPTIMIZER,
+    "bitsandbytes.optim.": Effect.OPTIMIZER,
+    "torch_optimizer.": Effect.OPTIMIZER,
+    "timm.optim.create_optimizer": Effect.OPTIMIZER,
+    "timm.optim.create_optimizer_v2": Effect.OPTIMIZER,
+    # data
+    "torch.utils.data.DataLoader": Effect.LOADER,
+    "torch.utils.data.dataloader.DataLoader": Effect.LOADER,
+    "torch_geometric.loader.": Effect.LOADER,
+    "torch_geometric.data.DataLoader": Effect.LOADER,
+    "torch.utils.data.": Effect.NEUTRAL,
+    # tensors
+    **_named(
+        Effect.CREATE,
+        "torch.",
+        "zeros ones empty full rand randn randint randperm arange linspace logspace eye normal bernoulli "
+        "zeros_like ones_like empty_like full_like rand_like randn_like randint_like FloatTensor Tensor LongTensor "
+        "cuda.FloatTensor cuda.LongTensor",
+    ),
+    **_named(Effect.FROM_DATA, "torch.", "tensor from_numpy as_tensor load frombuffer BoolTensor ByteTensor"),
+    "torch.load": Effect.UNKNOWN,
+    "torch.jit.load": Effect.UNKNOWN,
+    "torch.autograd.Variable": Effect.VARIABLE,
+    **_named(
+        Effect.NO_GRAPH,
+        "torch.",
+        "argmax argmin argsort eq ne gt lt ge le equal allclose isclose isnan isinf isfinite all any sign bincount "
+        "histc unique bucketize searchsorted count_nonzero nonzero logical_and logical_or logical_not is_tensor "
+        "multinomial numel round floor ceil",
+    ),
+    "torch.autograd.backward": Effect.BACKWARD,
+    "torch.autograd.grad": Effect.GRADIENT,
+    "torch.autograd.functional.": Effect.FUNCTIONAL,
+    "torch.func.": Effect.FUNCTIONAL,
+    "functorch.": Effect.FUNCTIONAL,
+    "torch.utils.checkpoint.checkpoint": Effect.UNKNOWN,
+    "torch.onnx.export": Effect.NEUTRAL,
+    "torch.jit.trace": Effect.SHARING,
+    "torch.export.export": Effect.NEUTRAL,
+    # the rest of torch
+    **_named(
+        Effect.NEUTRAL,
+        "torch.",
+        "save manual_seed device set_default_dtype set_default_tensor_type Generator get_rng_state set_rng_state "
+        "seed initial_seed use_deterministic_algorithms set_float32_matmul_precision set_num_threads Size "
+        "set_printoptions",
+    ),
+    **_named(
+        Effect.PURE,
+        "torch.",
+        "cuda.is_available cuda.device_count is_grad_enabled distributed.get_rank distributed.get_world_size "
+        "distributed.is_initialized distributed.is_available backends.mps.is_available",
+    ),
+    "torch.cuda.amp.GradScaler": Effect.LIBRARY,
+    "torch.amp.GradScaler": Effect.LIBRARY,
+    "torch.autocast": Effect.MANAGER,
+    "torch.amp.autocast": Effect.MANAGER,
+    "torch.cuda.amp.autocast": Effect.MANAGER,
+    "torch.autograd.": Effect.MANAGER,
+    "torch.cuda.": Effect.NEUTRAL,
+    "torch.backends.": Effect.NEUTRAL,
+    "torch.distributed.": Effect.NEUTRAL,
+    "torch.distributed.all_reduce": Effect.NEUTRAL,
+    "torch.distributed.autograd.": Effect.LIBRARY,
+    "torch.distributions.": Effect.UNKNOWN,
+    "torch.multiprocessing.": Effect.NEUTRAL,
+    "torch.profiler.": Effect.MANAGER,
+    "torch.utils.": Effect.NEUTRAL,
+    "torch.utils.tensorboard.": Effect.NEUTRAL,
+    "torch.random.": Effect.NEUTRAL,
+    "torch.jit.": Effect.UNKNOWN,
+    "torch.testing.": Effect.NEUTRAL,
+    "torch.fft.": Effect.OPERATION,
+    "torch.linalg.": Effect.OPERATION,
+    "torch.special.": Effect.OPERATION,
+    "torch.": Effect.OPERATION,
+    # libraries that take over
+    "accelerate.Accelerator": Effect.LIBRARY,
+    "pytorch_lightning.": Effect.LIBRARY,
+    "lightning.": Effect.LIBRARY,
+    "lightning_fabric.": Effect.LIBRARY,
+    "transformers.Trainer": Effect.LIBRARY,
+    "transformers.pipeline": Effect.LIBRARY,
+    "transformers.get_": Effect.SCHEDULER,
+    "ignite.": Effect.LIBRARY,
+    "diffusers.": Effect.LIBRARY,
+    "deepspeed.": Effect.LIBRARY,
+    "fastai.": Effect.LIBRARY,
+    "skorch.": Effect.LIBRARY,
+    "composer.": Effect.LIBRARY,
+    # builtins and the standard library
+    **_named(
+        Effect.PURE,
+        "builtins.",
+        "len isinstance issubclass hasattr callable type id min max abs round str int float bool repr ord chr hash "
+        "divmod pow format vars dir",
+    ),
+    "builtins.sum": Effect.OPERATION,
+    "builtins.range": Effect.NEUTRAL,
+    "builtins.enumerate": Effect.ENUMERATE,
+    "builtins.zip": Effect.ZIP,
+    **_named(Effect.ELEMENTS, "builtins.", "list tuple set sorted reversed iter next frozenset filter"),
+    "builtins.": Effect.NEUTRAL,
+    "tqdm.": Effect.ELEMENTS,
+    "tqdm": Effect.ELEMENTS,
+    "itertools.chain": Effect.SEQUENCE,
+    "itertools.": Effect.ELEMENTS,
+    "contextlib.nullcontext": Effect.MANAGER,
+    "contextlib.suppress": Effect.SUPPRESS,
+    "contextlib.ExitStack": Effect.MANAGER,
+    "contextlib.": Effect.NEUTRAL,
+    "functools.partial": Effect.PARTIAL,
+    "numpy.": Effect.NO_GRAPH,
+    "math.": Effect.NO_GRAPH,
+    "sklearn.": Effect.NO_GRAPH,
+    "scipy.": Effect.NO_GRAPH,
+    "pandas.": Effect.NO_GRAPH,
+    "cv2.": Effect.NO_GRAPH,
+    "PIL.": Effect.NO_GRAPH,
+    "matplotlib.": Effect.NEUTRAL,
+    "seaborn.": Effect.NEUTRAL,
+    "os.": Effect.PURE,
+    "sys.": Effect.NEUTRAL,
+    "time.": Effect.NEUTRAL,
+    "datetime.": Effect.NEUTRAL,
+    "random.": Effect.NEUTRAL,
+    "logging.": Effect.NEUTRAL,
+    "argparse.": Effect.NEUTRAL,
+    "json.": Effect.NEUTRAL,
+    "pickle.": Effect.NEUTRAL,
+    "pathlib.": Effect.NEUTRAL,
+    "collections.": Effect.NEUTRAL,
+    "warnings.": Effect.NEUTRAL,
+    "gc.": Effect.NEUTRAL,
+    "wandb.": Effect.NEUTRAL,
+    "tensorboardX.": Effect.NEUTRAL,
+    "yaml.": Effect.NEUTRAL,
+    "gym.": Effect.NEUTRAL,
+    "gymnasium.": Effect.NEUTRAL,
+    "re.": Effect.NEUTRAL,
+    "shutil.": Effect.NEUTRAL,
+    "pytest.": Effect.NEUTRAL,
+    "pytest.raises": Effect.SUPPRESS,
+    "unittest.": Effect.NEUTRAL,
+}
+
+_PREFIXES: dict[str, Effect] = {name: effect for name, effect in EFFECTS.items() if name.endswith((".", "_"))}
+
+# Methods of whatever class of these libraries return an eval-mode model.
+_PRETRAINED_METHODS = ("from_pretrained",)
+_PRETRAINED_LIBRARIES = ("transformers.", "diffusers.", "pytorch_transformers.", "pytorch_pretrained_bert.", "peft.")
+
+
+def effect_of(name: str) -> Effect:
+    """What calling the external name does; UNKNOWN where nothing is said of it."""
+    direct = EFFECTS.get(name)
+    if direct is not None:
+        return direct
+    if name.endswith(_PRETRAINED_METHODS) and name.startswith(_PRETRAINED_LIBRARIES):
+        return Effect.PRETRAINED if "Tokenizer" not in name and "Processor" not in name else Effect.NEUTRAL
+    cut = len(name)
+    while (cut := name.rfind(".", 0, cut)) >= 0:
+        effect = _PREFIXES.get(name[: cut + 1])
+        if effect is not None:
+            return effect
+    return Effect.UNKNOWN
+
+
+LOSSES_AND_ACTIVATIONS = frozenset(name for name, effect in EFFECTS.items() if effect is Effect.STATELESS)
+
+# Bases whose subclasses are modules, or trainers that a framework drives.
+MODULE_BASES = ("torch.nn.", "timm.", "torchvision.", "transformers.", "diffusers.", "torch_geometric.nn.", "torch.jit.")
+FRAMEWORK_BASES = (
+    "pytorch_lightning.",
+    "lightning.",
+    "lightning_fabric.",
+    "ignite.",
+    "fastai.",
+    "skorch.",
+    "composer.",
+    "mmengine.",
+    "mmcv.",
+    "mmdet.",
+    "catalyst.",
+    "transformers.Trainer",
+    "transformers.Seq2SeqTrainer",
+    "trl.",
+    "monai.engines.",
+    "speechbrain.",
+    "detectron2.engine.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """Names of methods by what they do, for one kind of receiver."""
+
+    names: frozenset[str]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+
+def _methods(names: str) -> Methods:
+    return Methods(frozenset(names.split()))
+
+
+# nn.Module
+MODULE_SELF = _methods(
+    "to cuda cpu half float double bfloat16 type apply share_memory requires_grad_ to_empty xpu ipu compile"
+)
+MODULE_PARAMETERS = _methods("parameters named_parameters")
+MODULE_CHILDREN = _methods("modules named_modules children named_children")
+MODULE_NEUTRAL = _methods(
+    "state_dict load_state_dict buffers named_buffers register_buffer register_parameter register_module add_module "
+    "register_forward_hook register_forward_pre_hook register_backward_hook register_full_backward_hook extra_repr "
+    "get_parameter get_submodule get_buffer set_extra_state save save_pretrained push_to_hub resize_token_embeddings "
+    "gradient_checkpointing_enable gradient_checkpointing_disable __repr__ register_comm_hook tie_weights "
+    "num_parameters freeze unfreeze init_weights reset_parameters init_hidden initHidden print_trainable_parameters "
+    "no_sync append extend insert keys items values load_weights save_weights load save_checkpoint load_checkpoint"
+)
+# methods that only modules have: calling one shows what the receiver is
+MODULE_EVIDENCE = _methods("parameters named_parameters load_state_dict named_modules register_forward_hook")
+
+# tensors
+TENSOR_NUMBER = _methods(
+    "item tolist numpy size dim numel nelement is_cuda storage data_ptr stride get_device element_size ndimension "
+    "is_contiguous is_floating_point __len__ untyped_storage"
+)
+TENSOR_NO_GRAPH = _methods(
+    "argmax argmin argsort eq ne gt lt ge le equal all any sign long int short byte bool isnan isinf isfinite "
+    "nonzero allclose bincount unique logical_not logical_and logical_or multinomial new_zeros new_ones new_empty "
+    "new_full new_tensor new round floor ceil"
+)
+TENSOR_SAME = _methods("contiguous")
+TENSOR_DEVICE = _methods("to cuda cpu type_as xpu half float double")
+TENSOR_NEUTRAL = _methods("register_hook share_memory_ pin_memory_ is_shared record_stream get_backward_hooks")
+TENSOR_ATTRIBUTES = _methods(
+    "shape device dtype ndim layout requires_grad is_leaf grad_fn names is_cuda itemsize nbytes is_sparse output_nr"
+)
+TENSOR_IN_PLACE_DATA = _methods(
+    "zero_ fill_ normal_ uniform_ copy_ add_ sub_ mul_ div_ clamp_ clamp_min_ clamp_max_ random_ exponential_ "
+    "addcmul_ addcdiv_ lerp_ sqrt_ bernoulli_ masked_fill_ index_fill_ scatter_ scatter_add_ index_add_ data_ set_ "
+    "transpose_ unsqueeze_ squeeze_ t_ resize_ resize_as_ sign_ neg_ exp_ log_ pow_ sigmoid_ tanh_ relu_"
+)
+
+# a method of one of these names on anything unknown takes a loss backward
+BACKWARD_METHODS = _methods("backward manual_backward")
+"""`accelerator.backward(loss)`, `fabric.backward(loss)`, `engine.backward(loss)`, `self.manual_backward(loss)`."""
