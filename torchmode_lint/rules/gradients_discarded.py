@@ -1,0 +1,40 @@
+"""Gradients are cleared after they were computed and before the step that should use them.
+
+## What it does
+
+Reports the clearing of gradients that a `backward` has just filled, when a step over the same parameters
+follows and nothing fills them again in between.
+
+## Why is this bad
+
+The step finds nothing to do. Since torch 2.0 `zero_grad()` sets `.grad` to None, and optimizers skip
+parameters without a gradient, so the weights do not change at all. With `set_to_none=False` the gradient
+is zero, and momentum, weight decay and Adam's averages still move the weights, which hides the mistake.
+No error is raised; the loss just stays where it is.
+
+## Example
+
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+
+Use instead:
+
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+## Fix safety
+
+There is no automatic fix. Moving the call is right in the plain case above, but the gradients may have
+been dropped on purpose on one of the ways that lead to the step.
+
+## What it does not see
+
+- Gradients that are dropped and computed anew before the step: those that a generator's loss leaves in
+  the discriminator, those of an attack, those of a warm-up pass.
+- Gradients that are dropped without a step: a skipped batch, a measured gradient norm.
+- Windows of accumulated gradients of which only a part is dropped, as when the clearing stands outside
+  `if (i + 1) % accumulate == 0`.
+- Steps by hand (`w -= lr * w.grad`) after a `w.grad.zero_()`.
+"""

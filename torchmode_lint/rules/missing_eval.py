@@ -1,0 +1,60 @@
+"""A model is evaluated while it is still in train mode.
+
+## What it does
+
+Reports a forward pass that only evaluates (no gradient will ever flow back through it) of a module that
+is in train mode and has layers whose result depends on the mode: dropout, batch norm, or any code of its
+own that reads `self.training`. A module is in train mode when it is constructed, and again after
+`train()`. Loading weights with `load_state_dict` does not change the mode.
+
+Whether a forward evaluates is told by what happens, not by names: gradients are off around it, or its
+output reaches no `backward` in any caller.
+
+## Why is this bad
+
+In train mode dropout zeroes activations at random and batch norm normalises with the statistics of the
+batch at hand. The result is noisy, usually worse than the model really is, and depends on how samples
+happen to be batched: a single sample gets another answer alone than in company. Batch norm also updates
+its running statistics in every such forward, with or without `no_grad`, so the evaluation data leaks
+into the model.
+
+`torch.no_grad()` does not help: it switches off the recording of gradients and leaves the mode alone.
+
+## Example
+
+    def evaluate(model, loader):
+        correct = 0
+        with torch.no_grad():
+            for x, y in loader:
+                correct += (model(x).argmax(1) == y).sum().item()
+        return correct / len(loader.dataset)
+
+Use instead:
+
+    def evaluate(model, loader):
+        model.eval()
+        correct = 0
+        with torch.no_grad():
+            for x, y in loader:
+                correct += (model(x).argmax(1) == y).sum().item()
+        return correct / len(loader.dataset)
+
+with `model.train()` at the start of each epoch of training.
+
+## Fix safety
+
+There is no automatic fix. `eval()` changes what the program computes, and it needs a `train()` on the way
+back to training, which may be in another function.
+
+## What it does not see
+
+- Functions that nobody calls with a model the analysis knows: the caller may have called `eval()`.
+- Modules known to hold no layer that depends on the mode; `eval()` would change nothing.
+- Forwards on nothing but random noise made on the spot (samples of a GAN, smoke tests).
+- Forwards whose output enters a loss, even detached or under `no_grad`: teachers and target networks.
+- Forwards inside a module's own methods: the mode is that of whoever calls it from outside.
+- Models that a library hands over in eval mode (`from_pretrained` of transformers and diffusers), and
+  loops that a framework runs (Lightning, Ignite, the transformers `Trainer`).
+- Dropout that is left active on purpose: a whole model put back into train mode for Monte-Carlo dropout
+  looks like the bug. Switch only the dropout modules, or add `# noqa: TML101`.
+"""

@@ -1,0 +1,53 @@
+"""An evaluation records a graph that no backward will walk.
+
+## What it does
+
+Reports a forward pass of a module in eval mode while gradients are being recorded, when the module has
+parameters that require gradients, the input requires none, and the output reaches no `backward` and no
+`autograd.grad` in any caller.
+
+## Why is this bad
+
+The results are right; memory and time are wasted. Every layer keeps what its backward would need, as long
+as anything refers to the output: a list of outputs, a running sum of losses or a recurrent state that is
+fed back keeps all of it, until the evaluation runs out of memory on a model that trained without trouble.
+
+`eval()` does not help: it switches layers and leaves the recording alone. `detach()`, `.data` or
+`.item()` on the result come too late for the forward itself, whose graph has been built by then.
+
+## Example
+
+    def evaluate(model, loader):
+        model.eval()
+        predictions = []
+        for x, _ in loader:
+            predictions.append(model(x))
+        return torch.cat(predictions)
+
+Use instead:
+
+    @torch.no_grad()
+    def evaluate(model, loader):
+        model.eval()
+        predictions = []
+        for x, _ in loader:
+            predictions.append(model(x))
+        return torch.cat(predictions)
+
+or `with torch.no_grad():` around the loop. `torch.inference_mode()` is a little faster still; its results
+cannot enter a computation with gradients later. `with torch.set_grad_enabled(training):` suits a function
+that serves both training and evaluation.
+
+## Fix safety
+
+There is no automatic fix. Switching gradients off is safe where this rule speaks, unless a caller that the
+analysis cannot see differentiates the result.
+
+## What it does not see
+
+- Evaluations of a module in train mode: they are reported as `missing-eval`, if at all.
+- Functions that nobody calls, and results handed to code that cannot be followed.
+- Modules whose parameters are all frozen: without gradients to record, no graph is built.
+- Attacks, saliency maps, guidance and other forwards whose input requires gradients.
+- Library calls that switch gradients off by themselves, such as the pipelines of diffusers.
+"""

@@ -1,0 +1,42 @@
+"""A statement names or computes something and drops it, so that nothing changes.
+
+## What it does
+
+Reports three kinds of statement: a method of a module, an optimizer or a loss that is named but not
+called (`model.eval`, `optimizer.step`, `loss.backward`); `torch.no_grad()`, `torch.inference_mode()` or
+`torch.enable_grad()` standing alone; and `detach()` or `to()` of a tensor whose result is dropped.
+
+## Why is this bad
+
+Python evaluates the line and goes on. `model.eval` without parentheses leaves the model in train mode,
+`optimizer.step` leaves the weights as they are. `torch.no_grad()` makes a context manager that nobody
+enters. `x.detach()` and `x.to(device)` return a new tensor and leave `x` alone, unlike `module.to(device)`,
+which moves the module in place.
+
+## Example
+
+    model.eval
+    torch.no_grad()
+    for x, y in loader:
+        x.to(device)
+        print(model(x).argmax(1))
+
+Use instead:
+
+    model.eval()
+    with torch.no_grad():
+        for x, y in loader:
+            x = x.to(device)
+            print(model(x).argmax(1))
+
+## Fix safety
+
+There is no automatic fix. What the line was meant to do is clear, but doing it changes the program's
+results.
+
+## What it does not see
+
+- Objects of a type it does not know: `batch.to(device)` of a project's own class may well work in place.
+- Other results that are dropped, such as `x.clamp(0, 1)` or `x.float()`.
+- Statements that are there for their exception, inside `try` or `assertRaises`.
+"""

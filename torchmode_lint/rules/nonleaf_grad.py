@@ -1,0 +1,49 @@
+"""`.grad` is read of a tensor that keeps none, or an optimizer is given a tensor that is not a leaf.
+
+## What it does
+
+Reports a read of `.grad` on the result of an operation on tensors that require gradients, unless
+`retain_grad()` was called on it, and an optimizer that is constructed over such a result. It speaks only
+when that is certain.
+
+## Why is this bad
+
+`backward` stores gradients in leaves: tensors made by the user with `requires_grad=True`, and parameters.
+For a result in between, `.grad` stays None, with a warning that is easily lost. The code that reads it
+fails later on the None, or skips the update and trains nothing. An optimizer refuses such a tensor:
+`ValueError: can't optimize a non-leaf Tensor`.
+
+A leaf is easily lost. `w = w - lr * w.grad` puts a result in the place of the leaf, and so does every
+`unsqueeze`, `view`, `double()` or `* 0.01` after `requires_grad=True`. `x.to(device)` returns `x` itself
+when nothing has to move and a non-leaf when something has, so that a script works on a laptop and fails on
+a GPU.
+
+## Example
+
+    noise = torch.randn(4, 8, requires_grad=True) * 0.01
+    optimizer = torch.optim.Adam([noise], lr=0.1)
+
+Use instead:
+
+    noise = (torch.randn(4, 8) * 0.01).requires_grad_(True)
+    optimizer = torch.optim.Adam([noise], lr=0.1)
+
+Shape, convert and move first; `requires_grad_()` comes last. For the gradient of a result call
+`result.retain_grad()` before the backward, or `torch.autograd.grad(loss, result)`. A step by hand keeps
+the leaf when it is done in place:
+
+    with torch.no_grad():
+        w -= lr * w.grad
+    w.grad = None
+
+## Fix safety
+
+There is no automatic fix. Which tensor was meant to be the leaf is for the author to say.
+
+## What it does not see
+
+- Leaves that are lost only on some machines, by `.to(device)` or `.cuda()`.
+- Tensors handed in by callers out of sight.
+- Reads guarded by `is_leaf` or `retains_grad`.
+- Tensors that require no gradient: None is what one expects there.
+"""
