@@ -47,7 +47,7 @@ def _words(context: click.Context, parameter: click.Parameter, values: tuple[str
 
 
 @main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--select",
     multiple=True,

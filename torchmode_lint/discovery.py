@@ -1,7 +1,8 @@
 """Which files a run looks at: the paths of the call, folders walked, ignored and generated files left out.
 
 Comes before everything else in a run; opens `.gitignore` files and nothing else. A path named in the call
-is always found, whatever ignores it: leaving out is for what a walk meets on its way.
+is always found, whatever ignores it: leaving out is for what a walk meets on its way. Asks by `os.path`
+where a question must have an answer even when permissions forbid to look.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Found]:
 def project_root(folder: Path) -> Path | None:
     """The nearest folder, from this absolute one upwards, that looks like the root of a project."""
     for parent in (folder, *folder.parents):
-        if any((parent / mark).exists() for mark in ROOT_MARKS):
+        if any(os.path.exists(parent / mark) for mark in ROOT_MARKS):
             return parent
     return None
 
@@ -105,8 +106,8 @@ def _skipped_folder(path: Path) -> bool:
         name.startswith(".")
         or name in _SKIPPED_FOLDERS
         or name.endswith(".egg-info")
-        or (path / "pyvenv.cfg").exists()
-        or (path / "conda-meta").is_dir()
+        or os.path.exists(path / "pyvenv.cfg")
+        or os.path.isdir(path / "conda-meta")
     )
 
 
@@ -123,7 +124,7 @@ def _ignores_above(folder: Path) -> tuple[_Ignore, ...]:
     """What is ignored on the way from the repository's root down to `folder`, itself not included."""
     between: list[Path] = []
     for parent in (folder, *folder.parents):
-        if (parent / ".git").exists():
+        if os.path.exists(parent / ".git"):
             return tuple(ignore for each in reversed(between) for ignore in _ignores_in(each))
         if parent.parent != parent:
             between.append(parent.parent)

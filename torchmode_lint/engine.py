@@ -15,19 +15,20 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from torchmode_lint.analysis import analyse
+from torchmode_lint.analysis.program import Program
 from torchmode_lint.config import Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 from torchmode_lint.discovery import STDIN, Found, project_root
 from torchmode_lint.rule import Rule
 from torchmode_lint.rules import ALL_RULES
-from torchmode_lint.source import SourceError, SourceFile, parse_source, read_bytes
+from torchmode_lint.source import SourceError, SourceFile, parse_source
 
 T = TypeVar("T")
 
@@ -52,13 +53,13 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """All there is to say of one file; `lines` are its lines where there is something to show."""
+    """All there is to say of one file; `lines` are those of every file that a diagnostic speaks of."""
 
     path: str
     state: State
     diagnostics: tuple[Diagnostic, ...] = ()
     errors: tuple[Diagnostic, ...] = ()
-    lines: tuple[str, ...] = ()
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @functools.cache
@@ -116,17 +117,23 @@ def check_bytes(data: bytes, path: Path, options: Options, *, suppress: bool = T
         return FileReport(shown, State.SKIPPED)
     try:
         source = parse_source(data, shown)
-        found = check_source(source, rooted(options, path), suppress=suppress)
+        program = analyse(source, rooted(options, path).project_root)
+        found = _diagnose(program, options, suppress)
     except SourceError as error:
         return _failed(shown, error.code, error.message, error.line, error.column)
     except (AssertionError, RecursionError) as error:
         return _failed(shown, BROKEN_INVARIANT, _account(error))
-    return FileReport(shown, State.ANALYSED, tuple(found), lines=tuple(source.lines) if found else ())
+    return FileReport(shown, State.ANALYSED, tuple(found), lines=_quoted(found, program))
 
 
 def check_source(source: SourceFile, options: Options, *, suppress: bool = True) -> list[Diagnostic]:
-    """Analyse one file and apply the rules: what is left after selection, confidence and `# noqa`."""
-    program = analyse(source, options.project_root)
+    """Analyse one parsed file and apply the rules; broken invariants are the caller's."""
+    return _diagnose(analyse(source, options.project_root), options, suppress)
+
+
+def _diagnose(program: Program, options: Options, suppress: bool) -> list[Diagnostic]:
+    """What the rules say of a program, after selection, confidence and `# noqa`."""
+    source = program.source
     return _in_order(
         each
         for rule in enabled_rules(options.select, options.ignore)
@@ -134,6 +141,13 @@ def check_source(source: SourceFile, options: Options, *, suppress: bool = True)
         if each.confidence >= options.confidence
         and not (suppress and source.suppressed(each.span.line, each.code, each.span.end_line))
     )
+
+
+def _quoted(found: Iterable[Diagnostic], program: Program) -> dict[str, tuple[str, ...]]:
+    """The lines of the files that these diagnostics and their trails speak of."""
+    named = {at.path for each in found for at in (each.span, *(note.span for note in each.trail))}
+    sources = (program.source, *program.sources.values())
+    return {source.path: tuple(source.lines) for source in sources if source.path in named}
 
 
 def _in_order(found: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
+import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -66,9 +68,20 @@ class TorchmodePlugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[TorchmodePlugin]]]:
         """Line from 1, column from 0, text: what flake8 asks for."""
-        from torchmode_lint.engine import check_text, on_deep_stack
+        from torchmode_lint.engine import check_bytes, on_deep_stack
 
+        data = encoded(self.lines)
         path = Path("<stdin>" if self.filename in _STDIN_NAMES else self.filename)
-        report = on_deep_stack(lambda: check_text("".join(self.lines), path, self.options, suppress=False))
+        report = on_deep_stack(lambda: check_bytes(data, path, self.options, suppress=False))
         for each in (*report.diagnostics, *report.errors):
             yield each.span.line, each.span.column - 1, f"{each.code} {each.message}", type(self)
+
+
+def encoded(lines: Sequence[str]) -> bytes:
+    """The bytes that these lines of a file were decoded from, but for the ends of the lines."""
+    data = "".join(lines).encode("utf-8", "surrogatepass")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return "".join(lines).encode(encoding)
+    except (SyntaxError, UnicodeError):
+        return data  # what flake8 read some other way than the file says
