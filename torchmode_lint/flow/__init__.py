@@ -1,0 +1,1 @@
+"""From the tree of a file to control-flow graphs of events."""

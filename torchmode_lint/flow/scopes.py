@@ -1,0 +1,80 @@
+"""Which scope a name belongs to, by Python's rules, found after one walk over the file.
+
+A name may be used before the statement that makes it local, so a `Scope` gives out one `Variable` a
+name while the file is lowered, and `settle` gives each its owner when all bindings are known: the walk
+need not be done twice. No code past lowering sees an unsettled variable.
+
+Not modelled: mangling of private names, and a class body's fall back to the enclosing scopes for a
+name that it binds only later (`x = x`).
+"""
+
+from __future__ import annotations
+
+from torchmode_lint.flow.events import Variable
+
+
+class Scope:
+    """`kind` is "file", "function" (also a lambda), "class", "comprehension" or "types" (type parameters)."""
+
+    __slots__ = ("bound", "globals", "kind", "nonlocals", "number", "parent", "variables")
+
+    def __init__(self, kind: str, number: int, parent: Scope | None) -> None:
+        self.kind = kind
+        self.number = number
+        self.parent = parent
+        self.variables: dict[str, Variable] = {}
+        self.bound: set[str] = set()
+        self.globals: set[str] = set()
+        self.nonlocals: set[str] = set()
+
+    def use(self, name: str) -> Variable:
+        """The variable that `name` means here; its owner is known once the file is settled."""
+        variable = self.variables.get(name)
+        if variable is None:
+            variable = self.variables[name] = Variable(self.number, name)
+        return variable
+
+    def bind(self, name: str) -> Variable:
+        self.bound.add(name)
+        return self.use(name)
+
+    def bind_walrus(self, name: str) -> Variable:
+        """`name := ...` binds past the comprehensions around it."""
+        scope = self
+        while scope.kind == "comprehension" and scope.parent is not None:
+            scope = scope.parent
+        return scope.bind(name)
+
+    def owns(self, name: str) -> bool:
+        return name in self.bound and name not in self.globals and name not in self.nonlocals
+
+    def locals(self) -> frozenset[str]:
+        return frozenset(self.bound - self.globals - self.nonlocals)
+
+
+def settle(scopes: list[Scope]) -> None:
+    """Gives every variable its owner. `scopes` are all of the file's, the file's own first."""
+    for scope in scopes:
+        for name, variable in scope.variables.items():
+            owner = _owner(scope, name)
+            if owner != variable.scope:
+                # The one write to a frozen value, before anyone has compared or hashed it.
+                object.__setattr__(variable, "scope", owner)
+
+
+def _owner(scope: Scope, name: str) -> int:
+    if scope.owns(name):
+        return scope.number
+    if name in scope.globals:
+        return 0
+    sees_class = scope.kind == "types"  # type parameters stand directly in a class and see its names
+    outer = scope.parent
+    while outer is not None:
+        if outer.kind != "class" or sees_class:
+            if outer.owns(name):
+                return outer.number
+            if name in outer.globals:
+                return 0
+            sees_class = outer.kind == "types" and sees_class
+        outer = outer.parent
+    return 0
