@@ -361,6 +361,18 @@ MODULE_NEUTRAL = _methods(
 # methods that only modules have: calling one shows what the receiver is
 MODULE_EVIDENCE = _methods("parameters named_parameters load_state_dict named_modules register_forward_hook")
 
+# what every nn.Module has: an attribute of this name is not a part of it
+MODULE_API = Methods(
+    MODULE_SELF.names
+    | MODULE_PARAMETERS.names
+    | MODULE_CHILDREN.names
+    | frozenset(
+        "state_dict load_state_dict buffers named_buffers register_buffer register_parameter register_module "
+        "add_module register_forward_hook register_forward_pre_hook register_full_backward_hook extra_repr "
+        "get_parameter get_submodule get_buffer train eval zero_grad".split()
+    )
+)
+
 # tensors
 TENSOR_NUMBER = _methods(
     "item tolist numpy size dim numel nelement is_cuda storage data_ptr stride get_device element_size ndimension "

@@ -15,6 +15,7 @@ from torchmode_lint.analysis.iteration import elements
 from torchmode_lint.analysis.state import State, truths
 from torchmode_lint.analysis.values import Const, Expression, Obj, Value
 from torchmode_lint.flow import cfg
+from torchmode_lint.flow.events import Caught
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
@@ -43,6 +44,23 @@ def ways(frame: Frame, block: Block) -> Iterator[tuple[Block, State]]:
                 yield handler, frame.state.copy()
         case _:
             return
+
+
+def guarded(frame: Frame, block: Block) -> bool:
+    """Whether an exception from this block may be caught: by an except clause, or by an unknown manager."""
+    for handler in block.handlers:
+        if any(isinstance(event, Caught) for event in handler.events):
+            return True
+        if isinstance(handler.end, cfg.Suppress):
+            managers = frame.state.env.get((frame.context.code.scope, handler.end.enter.manager), v.EMPTY)
+            known = (r.GradSwitch, r.Resumable)
+            for atom in managers:
+                record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+                if not isinstance(record, known) and record != r.Library("manager"):
+                    return True
+        if handler is not block and guarded(frame, handler):
+            return True
+    return False
 
 
 def _branch(
@@ -176,7 +194,7 @@ def unrolled(state: State, iterator: Value) -> tuple[Value, ...] | None:
 def _distinct(state: State, item: Value) -> bool:
     atom = v.single(item)
     match atom:
-        case Const() | v.Func() | v.Cls():
+        case Const() | v.Func() | v.Cls() | v.Bound():
             return True
         case v.Tup(items):
             return any(_distinct(state, one) for one in items)

@@ -24,8 +24,14 @@ def call(frame: Frame, event: Call) -> None:
     """Interpret a call event: the result goes to its register, on this path or on forks of it."""
     arguments = evaluated(frame, event)
     callees = sorted(frame.raw(event.func), key=_order)
+    if frame.run.recording:
+        _note_droppable(frame, event, callees, arguments)
     if not callees:
         frame.set(event.dst, v.TOP)
+        return
+    if len(callees) > 1 and all(isinstance(c, Bound) for c in callees) and len({c.name for c in callees}) == 1:  # type: ignore[union-attr]
+        # one of several objects, in a loop over them as a rule: all of them get the call
+        frame.set(event.dst, v.join_all([apply(frame, event, callee, arguments) for callee in callees]))
         return
     for callee in callees[1:]:
         other = frame.fork(frame.state.copy())
@@ -33,6 +39,18 @@ def call(frame: Frame, event: Call) -> None:
         frame.forks += other.forks
         other.forks = []
     frame.set(event.dst, apply(frame, event, callees[0], arguments, event.dst))
+
+
+_NEW_TENSOR = frozenset({"detach", "to", "cuda", "cpu", "clone", "requires_grad"})
+
+
+def _note_droppable(frame: Frame, event: Call, callees: list[Atom], arguments: Arguments) -> None:
+    """Remember calls that only return something: a statement that drops the result does nothing."""
+    key = (frame.context, event.dst)
+    frame.run.dropped.pop(key, None)
+    match callees:
+        case [Bound(Tensor(exact=True), name)] if name in _NEW_TENSOR:
+            frame.run.dropped[key] = (name, "tensor")
 
 
 def _order(atom: Atom) -> tuple[int, str]:
@@ -152,6 +170,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         return unknown_call(frame, event, arguments)
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
     entry = frame.state.copy()
+    entry.outer = frame.state.turn()
     bind(frame, entry, code, arguments)
     if code.is_generator and func.kind == "contextmanager":
         site = frame.fresh(event)
@@ -171,6 +190,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     for outcome in activation.outcomes:
         state = outcome.state.copy()
         state.loops = dict(loops)
+        state.outer = frame.state.outer
         if func.grad:
             state.grad, state.grad_why = was
         _leave_scope(state.env, code)

@@ -47,7 +47,7 @@ class Arguments:
 class Frame:
     """Interprets one block, from one entry state, in one context."""
 
-    __slots__ = ("run", "context", "state", "regs", "forks", "dead")
+    __slots__ = ("run", "context", "state", "regs", "forks", "dead", "guarded")
 
     def __init__(self, run: Interpreter, context: Context, state: State) -> None:
         self.run = run
@@ -56,6 +56,7 @@ class Frame:
         self.regs: dict[Register, Value] = {}
         self.forks: list[Frame] = []
         self.dead = False
+        self.guarded = False  # whether an exception raised here is caught: a statement may be there for it
 
     def raw(self, register: Register) -> Value:
         """What a register holds, methods of tensors included."""
@@ -83,6 +84,7 @@ class Frame:
         """Another path that goes on from here, in `state`."""
         other = Frame(self.run, self.context, state)
         other.regs = dict(self.regs)
+        other.guarded = self.guarded
         if register is not None:
             other.regs[register] = value
         self.forks.append(other)

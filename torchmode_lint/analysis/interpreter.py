@@ -84,7 +84,7 @@ class Interpreter:
         self.evidence: dict[object, set[str]] = {}
         self.grew = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
-        self.dropped: dict[tuple[object, Context], tuple[str, str]] = {}
+        self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.files: dict[str, imports.Loaded] = {}
         self.scopes: dict[int, imports.Loaded] = {}
         self.active: list[Activation] = []
@@ -259,6 +259,7 @@ class Interpreter:
 
     def _run_block(self, activation: Activation, block: Block, entry: State) -> Iterator[tuple[Block, State]]:
         frames = [Frame(self, activation.context, entry.copy())]
+        frames[0].guarded = self.recording and branches.guarded(frames[0], block)
         if block.handlers:
             for handler in block.handlers:
                 yield handler, _moved(entry.copy(), block, handler)

@@ -12,12 +12,13 @@ from torchmode_lint.protocol import Truth
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
 
+SLICE: Value = v.just(v.Ext("builtins.slice"))
 BATCH = Tensor(leaf=Truth.YES, grad=Truth.NO)
 
 
 def part(t: Tensor) -> Tensor:
     """One of the tensors of a structure, or a slice of a tensor: it may hang on the same graphs."""
-    return Tensor(t.may, frozenset(), t.data, Truth.MAYBE, t.grad, Truth.NO, t.synthetic, False, t.moved)
+    return Tensor(t.may, frozenset(), t.data, Truth.MAYBE, t.grad, Truth.NO, t.synthetic, False, t.moved, t.asked)
 
 
 def elements(frame: Frame, value: Value, event: object) -> Value:
@@ -73,6 +74,8 @@ _NOT_CONSTANT = object()
 
 
 def _item(frame: Frame, atom: v.Atom, key: Value, index: object, event: object) -> Value:
+    if key == SLICE:
+        return _sliced(frame, atom, event)
     match atom:
         case Tensor():
             return v.just(part(atom))
@@ -84,6 +87,22 @@ def _item(frame: Frame, atom: v.Atom, key: Value, index: object, event: object) 
             return _object_item(frame, identity, key, index, event)
         case v.Ext(name):
             return v.just(v.Ext(f"{name}[]"))
+        case _:
+            return frame.unknown(event)
+
+
+def _sliced(frame: Frame, atom: v.Atom, event: object) -> Value:
+    match atom:
+        case Tensor():
+            return v.just(v.derived([atom])) if atom.exact else v.just(part(atom))
+        case v.Tup(items):
+            return frame.make(event, r.Sequence(v.join_all(items)))
+        case Obj(identity):
+            record = frame.state.heap.get(identity)
+            if isinstance(record, r.Sequence):
+                whole = v.join_all(record.items) if record.items is not None else record.element
+                return frame.make(event, r.Sequence(whole))
+            return v.just(atom) if record is not None else frame.unknown(event)
         case _:
             return frame.unknown(event)
 

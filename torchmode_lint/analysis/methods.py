@@ -228,9 +228,7 @@ def tensor_method(frame: Frame, event: Event, t: Tensor, name: str, arguments: A
     if name in api.TENSOR_SAME or name in api.TENSOR_NEUTRAL:
         return v.just(t)
     if name in api.TENSOR_DEVICE:
-        if t.leaf is Truth.NO or t.grad is Truth.NO:
-            return v.just(t)
-        return v.just(replace(t, leaf=Truth.MAYBE, moved=True) if t.grad is Truth.YES else t)
+        return v.just(_moved(t, name, arguments))
     if name in api.TENSOR_IN_PLACE_DATA:
         others = [u for value in arguments.all() for u in frame.tensors(value)]
         if not others:
@@ -247,11 +245,28 @@ def tensor_method(frame: Frame, event: Event, t: Tensor, name: str, arguments: A
     return calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
 
 
+def _moved(t: Tensor, name: str, arguments: Arguments) -> Tensor:
+    """`to` and its kin: the same tensor where nothing changes, else a new one, which is no leaf.
+
+    Whether a move to a device that only runs elsewhere changes anything depends on the machine.
+    """
+    if t.grad is not Truth.YES or t.leaf is not Truth.YES:
+        return t
+    if name in ("double", "half"):
+        return replace(t, leaf=Truth.NO)
+    device = v.constant(arguments.first, None)
+    if name == "cuda" or (name == "to" and isinstance(device, str) and device.startswith("cuda")):
+        return replace(t, leaf=Truth.MAYBE, moved=True)
+    if name == "to" and not (isinstance(device, str)):
+        return replace(t, leaf=Truth.MAYBE)
+    return t
+
+
 def set_requires_grad(frame: Frame, t: Tensor, wants: Truth) -> Tensor:
     """`t.requires_grad_(wants)`: on a leaf it makes a leaf that requires grad; on a non-leaf nothing."""
     if t.leaf is Truth.NO:
         return t
-    new = replace(t, grad=wants, moved=False)
+    new = replace(t, grad=wants, moved=False, asked=wants is not Truth.NO)
     frame.state.replace_tensor(t, new)
     return new
 
@@ -356,6 +371,12 @@ def _library_method(
     if name in ("prepare", "setup", "setup_module", "setup_optimizers", "prepare_model"):
         given = arguments.positional
         return given[0] if len(given) == 1 else v.just(Tup(given))
+    if name == "enter_context":
+        for atom in arguments.first:
+            entered = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+            if isinstance(entered, r.GradSwitch):
+                library.set_grad(frame, event, entered.mode)
+        return arguments.first
     if name in ("unwrap_model", "gather", "reduce", "gather_for_metrics"):
         return arguments.first
     if name == "step":
@@ -372,6 +393,19 @@ def _step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:
             isinstance(frame.state.heap.get(atom.id), r.Optimizer) or _note_optimizer(frame, atom.id, "step")
         ):
             tracking.step(frame, event, atom.id)
+    return frame.unknown(event)
+
+
+def _switch_method(
+    frame: Frame, event: Event, identity: Identity, record: object, name: str, arguments: Arguments
+) -> Value:
+    """A grad mode entered and left by hand."""
+    assert isinstance(record, r.GradSwitch)
+    if name == "__enter__":
+        frame.state.saved[identity] = (frame.state.grad, frame.state.grad_why)
+        library.set_grad(frame, event, record.mode)
+    elif name == "__exit__" and identity in frame.state.saved:
+        frame.state.grad, frame.state.grad_why = frame.state.saved[identity]
     return frame.unknown(event)
 
 
@@ -524,6 +558,6 @@ _METHODS: dict[type, Callable[[Frame, Event, Identity, object, str, Arguments], 
     r.Loader: _neutral_method,
     r.Parameters: _neutral_method,
     r.Groups: _neutral_method,
-    r.GradSwitch: _neutral_method,
+    r.GradSwitch: _switch_method,
     r.Resumable: _neutral_method,
 }

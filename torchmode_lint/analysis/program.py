@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Span
 
 if TYPE_CHECKING:
-    from torchmode_lint.analysis.records import Module, Optimizer, Point, Points
+    from torchmode_lint.analysis.records import Module, Optimizer, Point, Points, Traced
     from torchmode_lint.analysis.values import Context, Identity, Tensor
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Event
@@ -58,12 +58,16 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """A graph is walked. `again` are the forwards whose graph surely was freed before, `freed` where."""
+    """A graph is walked.
+
+    `again` are the forwards whose graph surely was freed before, `freed` where; `graphs` all those walked.
+    """
 
     event: Event
     context: Context
     again: tuple[Key, ...]
     freed: Points
+    graphs: tuple[tuple[Key, Traced], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class Program:
     returned: set[Key] = field(default_factory=set)
     stored: set[Key] = field(default_factory=set)
     passed: set[Key] = field(default_factory=set)
+    dropped: set[Key] = field(default_factory=set)
     blind_backwards: set[Context] = field(default_factory=set)
     sources: dict[Code, SourceFile] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)

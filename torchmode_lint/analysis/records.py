@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Value, join
-from torchmode_lint.protocol import GradMode, Gradients, Mode, Truth
+from torchmode_lint.protocol import GradMode, Gradients, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
@@ -69,6 +69,28 @@ class Optimizer:
     stepped: Points = NOWHERE
     zeroed: Points = NOWHERE
     cls: Class | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The graph of one forward: freed or not, where; the module's mode then, and in which turn of the loops."""
+
+    status: Graph
+    mode: Mode
+    why: Points = NOWHERE
+    turns: frozenset[int] = frozenset()
+    freed: Points = NOWHERE
+
+    def join(self, other: Traced) -> Traced:
+        if self == other:
+            return self
+        return Traced(
+            self.status | other.status,
+            self.mode | other.mode,
+            join_points(self.why, other.why),
+            self.turns | other.turns,
+            join_points(self.freed, other.freed),
+        )
 
 
 @dataclass(frozen=True, slots=True)

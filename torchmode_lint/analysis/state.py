@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.records import Module, Optimizer, Record, join_records
+from torchmode_lint.analysis.records import Module, Optimizer, Record, Traced, join_records
 from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
-from torchmode_lint.protocol import GradMode, Graph, Truth
+from torchmode_lint.protocol import GradMode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.records import Points
@@ -25,7 +25,7 @@ Slot: TypeAlias = "Variable | tuple[int, Register]"
 class State:
     """What may hold at one point of the program, for one partition of the paths that lead there."""
 
-    __slots__ = ("env", "heap", "attrs", "grad", "grad_why", "graphs", "facts", "loops", "saved")
+    __slots__ = ("env", "heap", "attrs", "grad", "grad_why", "graphs", "facts", "loops", "saved", "outer")
 
     def __init__(self) -> None:
         self.env: dict[Slot, Value] = {}
@@ -33,10 +33,11 @@ class State:
         self.attrs: dict[tuple[Identity, str], Value] = {}
         self.grad = GradMode.ON
         self.grad_why: Points = frozenset()
-        self.graphs: dict[Site, Graph] = {}
+        self.graphs: dict[Site, Traced] = {}
         self.facts: dict[Value, bool] = {}
         self.loops: dict[Block, int] = {}
         self.saved: dict[object, tuple[GradMode, Points]] = {}
+        self.outer = 0
 
     def copy(self) -> State:
         new = State.__new__(State)
@@ -49,6 +50,7 @@ class State:
         new.facts = self.facts.copy()
         new.loops = self.loops.copy()
         new.saved = self.saved.copy()
+        new.outer = self.outer
         return new
 
     def same(self, other: State) -> bool:
@@ -56,6 +58,7 @@ class State:
         return (
             self.grad == other.grad
             and self.loops == other.loops
+            and self.outer == other.outer
             and self.env == other.env
             and self.heap == other.heap
             and self.attrs == other.attrs
@@ -63,6 +66,10 @@ class State:
             and self.facts == other.facts
             and self.saved == other.saved
         )
+
+    def turn(self) -> int:
+        """0 where every loop around this point, callers' loops included, is in its first turn."""
+        return max(self.outer, *self.loops.values()) if self.loops else self.outer
 
     def signature(self) -> tuple[object, ...]:
         """What keeps two states apart: everything the protocol is about.
@@ -99,8 +106,9 @@ class State:
         if grad != self.grad:
             self.grad, changed = grad, True
         for site, graph in other.graphs.items():
-            both = self.graphs.get(site, graph) | graph
-            if both != self.graphs.get(site):
+            known = self.graphs.get(site)
+            both = graph if known is None else known.join(graph)
+            if both != known:
                 self.graphs[site] = both
                 changed = True
         dropped = [fact for fact, truth in self.facts.items() if other.facts.get(fact) is not truth]
@@ -165,8 +173,8 @@ class State:
             attrs[pair] = v.join(attrs[pair], value) if pair in attrs else value
         self.attrs = attrs
         if site in self.graphs:
-            status = self.graphs.pop(site)
-            self.graphs[old] = self.graphs.get(old, status) | status
+            graph = self.graphs.pop(site)
+            self.graphs[old] = self.graphs[old].join(graph) if old in self.graphs else graph
         self.facts = {
             fact: truth
             for fact, truth in self.facts.items()

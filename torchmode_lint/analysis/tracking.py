@@ -96,7 +96,14 @@ def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:
     """All parameters of a module are set to require grad, or not to."""
     record = ensure_module(frame, identity)
     frozen = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}.get(requires, Truth.MAYBE)
-    frame.state.heap[identity] = replace(record, frozen=frozen)
+    heap = frame.state.heap
+    heap[identity] = replace(record, frozen=frozen)
+    at = identity
+    while frozen is not Truth.YES and isinstance(at, Path):
+        at = at.base
+        whole = heap.get(at)
+        if isinstance(whole, r.Module) and whole.frozen is Truth.YES:
+            heap[at] = replace(whole, frozen=Truth.MAYBE)
 
 
 def freeze_owner(frame: Frame, identity: Identity, requires: Truth) -> None:
@@ -132,7 +139,7 @@ def forward(
                 module=replace(record, dependent=dependence_of(frame, record)),
                 grad=grad,
                 grad_why=frame.state.grad_why,
-                turn=max(frame.state.loops.values(), default=0),
+                turn=frame.state.turn(),
                 direct=direct,
                 synthetic=_synthetic(frame, arguments),
                 inputs_grad=inputs_grad,
@@ -146,7 +153,7 @@ def forward(
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
-    frame.state.graphs[site] = Graph.LIVE
+    frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
     sure = direct and GradMode.OFF not in grad
     whole = Tensor(
         may=frozenset({site}).union(*(t.may for t in inputs)),
@@ -155,6 +162,7 @@ def forward(
         leaf=Truth.NO if sure and record.frozen is Truth.NO else Truth.MAYBE,
         grad=Truth.YES if sure and record.frozen is Truth.NO else Truth.MAYBE,
         exact=direct,
+        asked=any(t.asked for t in inputs),
     )
     if record.name in _RECURRENT and direct:
         one = v.just(whole)
@@ -165,9 +173,9 @@ def forward(
 def _require_grad(inputs: Iterable[Tensor]) -> Truth:
     answer = Truth.NO
     for t in inputs:
-        if t.grad is Truth.YES or t.may:
+        if t.asked or (t.grad is Truth.YES and not t.may):
             return Truth.YES
-        if t.grad is Truth.MAYBE and not t.exact and t.data:
+        if t.may:
             answer = Truth.MAYBE
     return answer
 
@@ -210,21 +218,33 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
     if run.recording:
         program = run.program
         program.trained |= keys(may)
-        program.fed |= keys(frozenset().union(*(t.data for t in tensors)))
+        program.fed |= keys(frozenset().union(*(t.data - t.may for t in tensors)))
         if not may:
-            program.blind_backwards.add(_root(frame))
-        freed = [site for site in must if state.graphs.get(site) is Graph.FREED]
+            program.blind_backwards.add(root_of(frame.context))
+        traced = tuple((Key(s.event, s.context), state.graphs[s]) for s in may if s in state.graphs)  # type: ignore[arg-type]
+        again = [(s, state.graphs[s]) for s in must if s in state.graphs and state.graphs[s].status is Graph.FREED]
         program.backwards.append(
-            Backward(event, frame.context, tuple(sorted(keys(freed), key=lambda k: k.event.index)), frozenset())
+            Backward(
+                event,
+                frame.context,
+                tuple(sorted(keys(s for s, _ in again), key=lambda k: k.event.index)),
+                frozenset().union(*(graph.freed for _, graph in again)),
+                traced,
+            )
         )
     if retain is Truth.NO:
+        here = frozenset({frame.point(event)})
         for site in may:
-            before = state.graphs.get(site, Graph.LIVE)
-            after = GRAPH.step(before, "backward")
-            state.graphs[site] = after if site in must else before | after
+            before = state.graphs.get(site)
+            if before is not None:
+                after = GRAPH.step(before.status, "backward")
+                sure = site in must
+                state.graphs[site] = replace(before, status=after if sure else before.status | after, freed=here)
     elif retain is Truth.MAYBE:
         for site in may:
-            state.graphs[site] = state.graphs.get(site, Graph.LIVE) | Graph.LIVE
+            before = state.graphs.get(site)
+            if before is not None:
+                state.graphs[site] = replace(before, status=before.status | Graph.LIVE)
     if accumulates:
         _fill(frame, event, tensors, may)
 
@@ -296,9 +316,13 @@ def zero(frame: Frame, event: Event, optimizer: Identity | None, module: Identit
         if optimizer is None and module is not None and relation(record.owns, [module]) is Truth.NO:
             continue
         after = GRADIENTS.step(record.grads, "zero")
-        if optimizer is None and Gradients.DISCARDED in after:
+        if optimizer is None and Gradients.DISCARDED in after and not _owned(record, module):
             after = Gradients.CLEAN  # not surely the same parameters: nothing is said of the loss of them
         frame.state.heap[key] = replace(record, grads=after, zeroed=point)
+
+
+def _owned(record: r.Optimizer, module: Identity | None) -> bool:
+    return module is not None and relation(record.owns, [module]) is Truth.YES
 
 
 def step(frame: Frame, event: Event, identity: Identity) -> None:
@@ -331,11 +355,7 @@ def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:
     if frame.run.recording:
         for value in values:
             for t in frame.tensors(value):
-                what |= keys(t.data)
-
-
-def _root(frame: Frame) -> v.Context:
-    return list(frame.context.chain())[-1]
+                what |= keys(t.may)
 
 
 def root_of(context: v.Context) -> v.Context:

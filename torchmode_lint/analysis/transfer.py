@@ -134,7 +134,7 @@ def _tensor_attribute(frame: Frame, event: ev.Event, t: Tensor, name: str) -> Va
         return v.just(v.detached(t))
     if name == "grad":
         tracking.read_grad(frame, event, t)
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO))
     if name in api.TENSOR_ATTRIBUTES:
         return v.just(Obj(Expression(f".{name}", (v.just(t),), "attribute")))
     if name in ("T", "mT", "H", "real", "imag"):
@@ -156,8 +156,10 @@ def _object_attribute(frame: Frame, event: ev.Event, identity: v.Identity, name:
                 own = cls.method(name) if cls is not None and name not in ("forward",) else None
                 if own is None or name in ("eval", "train") and _is_override(own):
                     return v.just(Bound(Obj(identity), name))
-            if cls is not None:
+            if cls is not None and (name not in api.MODULE_API or cls.method(name) is not None):
                 return _class_attribute(frame, event, identity, cls, name)
+            if name in api.MODULE_API:
+                return v.just(Bound(Obj(identity), name))
             if name == "module" and not isinstance(identity, Path):
                 return v.just(Obj(identity))
             return v.just(Obj(Path(identity, name)))
@@ -496,7 +498,9 @@ def _build(frame: Frame, event: ev.Build) -> None:
         _build_dict(frame, event, values)
     else:
         tensors = [t for value in values for t in frame.tensors(value)]
-        if event.kind == "string" and tensors:
+        if event.kind == "slice":
+            frame.set(event.dst, iteration.SLICE)
+        elif event.kind == "string" and tensors:
             data = frozenset().union(*(t.data for t in tensors))
             frame.set(event.dst, v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO)))
         else:
@@ -761,7 +765,12 @@ def _import_from(frame: Frame, event: ev.ImportFrom) -> None:
 def _discard(frame: Frame, event: ev.Discard) -> None:
     if not frame.run.recording:
         return
+    for t in (atom for atom in frame.get(event.src) if isinstance(atom, Tensor)):
+        if t.exact:
+            frame.run.program.dropped |= tracking.keys(t.data)
     for atom in frame.raw(event.src):
+        if isinstance(atom, Bound) and isinstance(atom.owner, Tensor) and atom.name == "backward":
+            frame.run.program.trained |= tracking.keys(atom.owner.may)
         form = _no_effect(frame, event, atom)
         if form is not None and len(frame.raw(event.src)) == 1:
             frame.run.program.no_effects.append(NoEffect(event, frame.context, form[0], form[1]))
@@ -784,13 +793,19 @@ def _no_effect(frame: Frame, event: ev.Discard, atom: v.Atom) -> tuple[str, str]
                 return name, "method"
         case Obj(identity) if isinstance(frame.state.heap.get(identity), r.GradSwitch) and isinstance(identity, v.Site):
             made = identity.event
-            if isinstance(made, ev.Call) and made.node is event.node and identity not in frame.state.saved:
+            if isinstance(made, ev.Call) and _is_call_of(event, made) and identity not in frame.state.saved:
                 return "", "grad mode"
     return _dropped_call(frame, event)
 
 
+def _is_call_of(event: ev.Discard, made: ev.Call) -> bool:
+    return event.src == made.dst
+
+
 def _dropped_call(frame: Frame, event: ev.Discard) -> tuple[str, str] | None:
-    return frame.run.dropped.get((event.node, frame.context))
+    if frame.guarded:
+        return None
+    return frame.run.dropped.get((frame.context, event.src))
 
 
 _TRANSFER: dict[type, Callable[[Frame, Any], None]] = {

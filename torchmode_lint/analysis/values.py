@@ -90,7 +90,7 @@ class Tensor:
 
     `may` and `must` are the graphs it hangs on, on some path and on every path; `data` are the forwards
     that its numbers come from, also through `detach`. `synthetic`: made of random or constant numbers
-    only. `retains`: whether `.grad` will be kept although it is no leaf.
+    only. `asked`: somebody made it, or what it comes from, require grad by hand. `retains`: whether `.grad` will be kept although it is no leaf.
     """
 
     may: frozenset[Site] = frozenset()
@@ -102,6 +102,7 @@ class Tensor:
     synthetic: bool = False
     exact: bool = True
     moved: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,7 @@ def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
             synthetic=result.synthetic and t.synthetic,
             exact=result.exact and t.exact,
             moved=result.moved or t.moved,
+            asked=result.asked or t.asked,
         )
     return result
 
@@ -301,6 +303,7 @@ def derived(sources: Iterable[Tensor], *, exact: bool = True) -> Tensor:
         grad=grad,
         synthetic=bool(sources) and all(t.synthetic for t in sources),
         exact=exact and all(t.exact for t in sources),
+        asked=any(t.asked for t in sources),
     )
 
 

@@ -2,6 +2,27 @@
 
 from __future__ import annotations
 
-from torchmode_lint.rule import Rule
+from torchmode_lint.rule import Rule, validate
+from torchmode_lint.rules import (
+    gradients_discarded,
+    missing_eval,
+    missing_no_grad,
+    missing_zero_grad,
+    mode_not_restored,
+    no_effect_statement,
+    nonleaf_grad,
+    repeated_backward,
+)
 
-ALL_RULES: tuple[Rule, ...] = ()
+ALL_RULES: tuple[Rule, ...] = (
+    missing_eval.RULE,
+    mode_not_restored.RULE,
+    missing_no_grad.RULE,
+    missing_zero_grad.RULE,
+    gradients_discarded.RULE,
+    repeated_backward.RULE,
+    nonleaf_grad.RULE,
+    no_effect_statement.RULE,
+)
+
+validate(ALL_RULES)

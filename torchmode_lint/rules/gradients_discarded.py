@@ -38,3 +38,39 @@ been dropped on purpose on one of the ways that lead to the step.
   `if (i + 1) % accumulate == 0`.
 - Steps by hand (`w -= lr * w.grad`) after a `w.grad.zero_()`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis import evaluation
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.protocol import Gradients
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for step in program.steps:
+        if step.optimizer.grads is not Gradients.DISCARDED:
+            continue
+        for point in evaluation.ordered(step.optimizer.zeroed)[:1]:
+            if program.source_of(point.context) is not program.source:
+                continue
+            trail = [program.note(p, "gradients computed here") for p in evaluation.ordered(step.optimizer.filled)]
+            yield program.diagnostic(
+                RULE,
+                point.event,
+                point.context,
+                "gradients are cleared before the step that should use them: "
+                "call `zero_grad()` before the backward or after the step",
+                Confidence.CERTAIN if step.optimizer.made else Confidence.LIKELY,
+                [
+                    *trail,
+                    program.note(point, "cleared here"),
+                    program.note(evaluation.at(step.event, step.context), "this step has nothing to use"),
+                ],
+            )
+
+
+RULE = Rule(code="TML302", name="gradients-discarded", severity=Severity.ERROR, doc=__doc__, check=check)

@@ -58,3 +58,43 @@ back to training, which may be in another function.
 - Dropout that is left active on purpose: a whole model put back into train mode for Monte-Carlo dropout
   looks like the bug. Switch only the dropout modules, or add `# noqa: TML101`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis import evaluation
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.protocol import Mode, Truth
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for group in evaluation.groups(program):
+        broken = [f for f in group if f.module.mode is Mode.TRAIN and f.module.dependent is not Truth.NO]
+        if not broken:
+            continue
+        doubt = evaluation.doubt(program, group)
+        if doubt is None:
+            continue
+        confidence = doubt
+        if len(broken) < len(group) or any(f.module.dependent is not Truth.YES for f in broken):
+            confidence = min(confidence, Confidence.LIKELY)
+        first = broken[0]
+        name = evaluation.spoken(first)
+        trail = [program.note(point, "in train mode from here") for point in evaluation.ordered(first.module.why)]
+        trail += program.call_notes(first.context)
+        if first.grad_why and evaluation.grad_is_off(first):
+            trail += [program.note(point, "gradients off from here") for point in evaluation.ordered(first.grad_why)]
+        yield program.diagnostic(
+            RULE,
+            first.event,
+            first.context,
+            f"{name} is evaluated in train mode: call `eval()` on it before this forward",
+            confidence,
+            [*trail, evaluation.here(program, first, "evaluated here")],
+        )
+
+
+RULE = Rule(code="TML101", name="missing-eval", severity=Severity.ERROR, doc=__doc__, check=check)

@@ -51,3 +51,49 @@ analysis cannot see differentiates the result.
 - Attacks, saliency maps, guidance and other forwards whose input requires gradients.
 - Library calls that switch gradients off by themselves, such as the pipelines of diffusers.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis import evaluation
+from torchmode_lint.analysis.program import Forward, Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.protocol import GradMode, Mode, Truth
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for group in evaluation.groups(program, fed_too=True):
+        if not all(_records(f) for f in group):
+            continue
+        doubt = evaluation.doubt(program, group, mode_says_so=True)
+        if doubt is None:
+            continue
+        first = group[0]
+        if first.grad is not GradMode.ON or first.by_method:
+            doubt = min(doubt, Confidence.LIKELY)
+        trail = [program.note(point, "in eval mode from here") for point in evaluation.ordered(first.module.why)]
+        yield program.diagnostic(
+            RULE,
+            first.event,
+            first.context,
+            f"{evaluation.spoken(first)} is evaluated while gradients are recorded: "
+            "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
+            doubt,
+            [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
+        )
+
+
+def _records(f: Forward) -> bool:
+    """Whether the forward builds a graph that its evaluation does not need."""
+    return (
+        GradMode.OFF not in f.grad
+        and f.module.mode is Mode.EVAL
+        and bool(f.module.why)
+        and f.module.frozen is not Truth.YES
+        and f.inputs_grad is not Truth.YES
+    )
+
+
+RULE = Rule(code="TML201", name="missing-no-grad", severity=Severity.WARNING, doc=__doc__, check=check)

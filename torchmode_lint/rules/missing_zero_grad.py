@@ -53,3 +53,40 @@ gradients are to be accumulated, and over what.
 - Loops in which a framework clears: Lightning, DeepSpeed engines, the transformers `Trainer`.
 - Optimizer classes of the project's own whose `step` is not that of torch.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis import evaluation
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.protocol import Gradients
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for step in program.steps:
+        if step.optimizer.grads is not Gradients.MIXED:
+            continue
+        for point in evaluation.ordered(step.optimizer.mixed)[:1]:
+            if program.source_of(point.context) is not program.source:
+                continue
+            trail = [program.note(p, "gradients used by this step") for p in evaluation.ordered(step.optimizer.stepped)]
+            yield program.diagnostic(
+                RULE,
+                point.event,
+                point.context,
+                "gradients are added to those that an earlier step has already used: "
+                "call `zero_grad()` before this backward",
+                Confidence.CERTAIN if step.optimizer.made else Confidence.LIKELY,
+                [
+                    *trail,
+                    *program.call_notes(point.context),
+                    program.note(point, "added to here, not cleared in between"),
+                    program.note(evaluation.at(step.event, step.context), "the sum is used by this step"),
+                ],
+            )
+
+
+RULE = Rule(code="TML301", name="missing-zero-grad", severity=Severity.ERROR, doc=__doc__, check=check)

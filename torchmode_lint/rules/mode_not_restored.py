@@ -62,3 +62,61 @@ evaluation is a decision of the program's, and modules that were in eval mode on
 - Modules known to hold no layer that depends on the mode.
 - Functions that are handed a model whose mode no caller in sight has set.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis import evaluation
+from torchmode_lint.analysis.program import Forward, Key, Program
+from torchmode_lint.analysis.records import Traced
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.protocol import Mode, Truth
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    walked: dict[Key, list[Traced]] = {}
+    for backward in program.backwards:
+        for key, graph in backward.graphs:
+            walked.setdefault(key, []).append(graph)
+    forwards: dict[Key, Forward] = {}
+    for forward in program.forwards:
+        if program.here(forward.context):
+            forwards.setdefault(forward.key, forward)
+    for key, graphs in walked.items():
+        found = forwards.get(key)
+        left_over = [graph for graph in graphs if graph.mode is Mode.EVAL]
+        if found is None or not left_over or not _trained_before(graphs):
+            continue
+        if found.module.dependent is Truth.NO or found.module.frozen is Truth.YES:
+            continue
+        sure = found.module.dependent is Truth.YES and _always(graphs)
+        why = evaluation.ordered(frozenset().union(*(graph.why for graph in left_over)))
+        trail = [program.note(point, "put into eval mode here") for point in why]
+        trail = [note for point, note in zip(why, trail, strict=True)]
+        trail = [n for point in why for n in (*program.call_notes(point.context), program.note(point, "put into eval mode here"))]
+        yield program.diagnostic(
+            RULE,
+            found.event,
+            found.context,
+            f"{evaluation.spoken(found)} is trained in eval mode from the second time on: "
+            "call `train()` after the evaluation",
+            Confidence.CERTAIN if sure else Confidence.LIKELY,
+            [*trail, evaluation.here(program, found, "trained here, still in eval mode")],
+        )
+
+
+def _trained_before(graphs: list[Traced]) -> bool:
+    """Trained in train mode in the first turn, in eval mode only later: the switch is a left-over."""
+    return any(graph.mode is Mode.TRAIN for graph in graphs) and not any(
+        graph.mode is Mode.EVAL and 0 in graph.turns for graph in graphs
+    )
+
+
+def _always(graphs: list[Traced]) -> bool:
+    """Whether every later turn trains in eval mode."""
+    return all(graph.mode is Mode.EVAL for graph in graphs if 0 not in graph.turns)
+
+
+RULE = Rule(code="TML102", name="mode-not-restored", severity=Severity.ERROR, doc=__doc__, check=check)

@@ -40,3 +40,27 @@ results.
 - Other results that are dropped, such as `x.clamp(0, 1)` or `x.float()`.
 - Statements that are there for their exception, inside `try` or `assertRaises`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.rule import Rule
+
+_MESSAGES = {
+    "method": "`{what}` is named but not called: add the parentheses",
+    "grad mode": "the grad mode is made and dropped, so nothing changes: use it in a `with` statement or as a decorator",
+    "tensor": "`{what}` returns another tensor and leaves this one alone: use what it returns",
+}
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for found in program.no_effects:
+        if program.here(found.context):
+            message = _MESSAGES[found.form].format(what=found.what)
+            yield program.diagnostic(RULE, found.event, found.context, message, Confidence.CERTAIN)
+
+
+RULE = Rule(code="TML501", name="no-effect-statement", severity=Severity.ERROR, doc=__doc__, check=check)

@@ -47,3 +47,41 @@ There is no automatic fix. Which tensor was meant to be the leaf is for the auth
 - Reads guarded by `is_leaf` or `retains_grad`.
 - Tensors that require no gradient: None is what one expects there.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis.program import GradRead, Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.protocol import Truth
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for read in program.grad_reads:
+        confidence = _confidence(read)
+        if confidence is None or not program.here(read.context):
+            continue
+        if read.optimized:
+            message = "the optimizer is given a tensor that is not a leaf, and will refuse it: give it the leaf"
+        else:
+            message = (
+                "`.grad` of a tensor that is not a leaf stays None: call `retain_grad()` on it before the backward, "
+                "or read the gradient of the leaf"
+            )
+        if confidence is Confidence.LIKELY:
+            message += " (moving a tensor to another device or type makes a non-leaf)"
+        yield program.diagnostic(RULE, read.event, read.context, message, confidence)
+
+
+def _confidence(read: GradRead) -> Confidence | None:
+    t = read.tensor
+    if t.retains is not Truth.NO or t.grad is not Truth.YES:
+        return None
+    if t.leaf is Truth.NO and t.exact:
+        return Confidence.CERTAIN
+    return Confidence.LIKELY if t.leaf is Truth.MAYBE and t.moved and t.exact else None
+
+
+RULE = Rule(code="TML402", name="nonleaf-grad", severity=Severity.ERROR, doc=__doc__, check=check)

@@ -50,3 +50,33 @@ away, and they train different things.
 - Parameters changed in place between two walks of a retained graph: that is another error ("modified by
   an inplace operation").
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchmode_lint.analysis import evaluation
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.rule import Rule
+
+
+def check(program: Program) -> Iterator[Diagnostic]:
+    for backward in program.backwards:
+        if not backward.again or not program.here(backward.context):
+            continue
+        forward = backward.again[0]
+        made = program.note(evaluation.at(forward.event, forward.context), "the graph is built here")
+        freed = [program.note(point, "freed by this backward") for point in evaluation.ordered(backward.freed)]
+        yield program.diagnostic(
+            RULE,
+            backward.event,
+            backward.context,
+            "this backward walks a graph that an earlier backward has freed: run the forward again, "
+            "`detach()` what is carried over, or pass `retain_graph=True` to the earlier call",
+            Confidence.CERTAIN,
+            [made, *freed, program.note(evaluation.at(backward.event, backward.context), "walked again here")],
+        )
+
+
+RULE = Rule(code="TML401", name="repeated-backward", severity=Severity.ERROR, doc=__doc__, check=check)

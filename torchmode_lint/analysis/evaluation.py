@@ -1,0 +1,97 @@
+"""Which forwards are evaluations, and how sure that is: questions that several rules ask of a program.
+
+A forward is trained when its output reaches a backward; it is fed into training when its numbers reach a
+loss without their graph (a teacher, a target). What is left is an evaluation, and the surer, the less of
+its output goes where the analysis cannot see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis.records import Point, Points
+from torchmode_lint.analysis.tracking import root_of
+from torchmode_lint.analysis.values import Path, Site
+from torchmode_lint.diagnostic import Confidence, Note
+from torchmode_lint.protocol import GradMode, Mode
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.program import Forward, Key, Program
+    from torchmode_lint.analysis.values import Context, Identity
+    from torchmode_lint.flow.events import Event
+
+
+def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]]:
+    """The observations of each forward of this file that evaluate, by event and context.
+
+    `fed_too`: also those whose numbers enter a loss without their graph.
+    """
+    by_key: dict[tuple[Key, Identity], list[Forward]] = {}
+    for forward in program.forwards:
+        if forward.direct and not forward.synthetic and program.here(forward.context):
+            by_key.setdefault((forward.key, forward.identity), []).append(forward)
+    for (key, _), observed in by_key.items():
+        if (key in program.fed and not fed_too) or key in program.dropped:
+            continue
+        # what is computed with gradients off is not trained, even where other paths train it
+        group = [f for f in observed if grad_is_off(f) or key not in program.trained]
+        if group and all(not f.inner or f.module.chosen for f in group):
+            yield group
+
+
+def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False) -> Confidence | None:
+    """How sure it is that these forwards evaluate; None where nothing should be said.
+
+    `mode_says_so`: the module was put into eval mode, which is evidence of its own.
+    """
+    key = group[0].key
+    if in_unit_test(program, key.context):
+        return Confidence.POSSIBLE
+    if all(grad_is_off(f) for f in group):
+        return Confidence.LIKELY if key in program.returned or key in program.stored else Confidence.CERTAIN
+    leaves = key in program.stored or key in program.passed
+    if leaves and root_of(key.context) in program.blind_backwards:
+        return None
+    if key in program.returned or leaves:
+        return Confidence.LIKELY if mode_says_so else Confidence.POSSIBLE
+    return Confidence.CERTAIN if mode_says_so else Confidence.LIKELY
+
+
+def grad_is_off(forward: Forward) -> bool:
+    return forward.grad is GradMode.OFF
+
+
+def in_unit_test(program: Program, context: Context) -> bool:
+    """Whether a `test_*` function of a test file runs this: such code uses any mode on purpose."""
+    path = PurePosixPath(program.source_of(context).path)
+    if not (path.name.startswith("test_") or path.stem.endswith("_test") or {"tests", "testing"} & set(path.parts)):
+        return False
+    return any(at.code.name.startswith("test") or at.code.name == "setUp" for at in context.chain())
+
+
+def ordered(points: Points) -> list[Point]:
+    return sorted(points, key=lambda point: point.event.index)
+
+
+def at(event: Event, context: Context) -> Point:
+    return Point(event, context)
+
+
+def here(program: Program, forward: Forward, message: str) -> Note:
+    return program.note(Point(forward.event, forward.context), message)
+
+
+def spoken(forward: Forward) -> str:
+    """The module in words: its class or the name it goes by."""
+    if forward.module.cls is not None:
+        return f"`{forward.module.cls.name}`"
+    identity = forward.identity
+    if isinstance(identity, Path) and identity.step.isidentifier():
+        return f"`{identity.step}`"
+    name = forward.module.name.rpartition(".")[2]
+    return f"the `{name}`" if name and isinstance(identity, Site) else "the model"
+
+
+__all__ = ["Iterable", "Mode", "at", "doubt", "grad_is_off", "groups", "here", "in_unit_test", "ordered", "spoken"]
