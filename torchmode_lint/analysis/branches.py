@@ -7,15 +7,18 @@ condition on the same symbol goes the same way. A loop over unknown data runs at
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.iteration import elements
+from torchmode_lint.analysis.relations import relation
 from torchmode_lint.analysis.state import State, truths
 from torchmode_lint.analysis.values import Const, Expression, Obj, Value
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow.events import Caught
+from torchmode_lint.protocol import Gradients, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
@@ -133,9 +136,20 @@ def assume(state: State, value: Value, truth: bool) -> None:
 
 
 def _assume_none(state: State, subject: Value, is_none: bool) -> None:
+    if is_none:
+        for atom in subject:
+            if isinstance(atom, v.Param) and atom.gradient:
+                _no_gradient(state, atom.owner)
     none = v.NONE & subject
     if none and subject != none:
         state.refine(subject, none if is_none else subject - none)
+
+
+def _no_gradient(state: State, owner: v.Identity) -> None:
+    """Parameters whose `.grad` is None hold nothing to clear."""
+    for key, record in list(state.heap.items()):
+        if isinstance(record, r.Optimizer) and (key == owner or relation(record.owns, [owner]) is not Truth.NO):
+            state.heap[key] = replace(record, grads=Gradients.CLEAN)
 
 
 def _next(frame: Frame, block: Block, end: cfg.Next) -> Iterator[tuple[Block, State]]:

@@ -284,8 +284,23 @@ def _param_method(frame: Frame, event: Event, owner: Param, name: str, arguments
         return v.just(owner)
     if name == "grad":
         return v.just(Param(owner.owner, True))
+    if name.endswith("_") and any(mentions_gradient(value) for value in arguments.all()):
+        tracking.step_by_hand(frame, event, owner.owner)
     calls.unknown_call(frame, event, arguments, neutral=True)
     return v.just(owner)
+
+
+def mentions_gradient(value: Value) -> bool:
+    """Whether the gradient of a parameter goes into a value."""
+    return any(
+        (isinstance(atom, Param) and atom.gradient)
+        or (
+            isinstance(atom, Obj)
+            and isinstance(atom.id, Expression)
+            and any(mentions_gradient(operand) for operand in atom.id.operands)
+        )
+        for atom in value
+    )
 
 
 def zero_owner(frame: Frame, event: Event, identity: Identity) -> None:

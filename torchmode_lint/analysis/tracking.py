@@ -14,11 +14,13 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import dependence
 from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
+from torchmode_lint.analysis.relations import relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GRADIENTS, GRAPH, GradMode, Gradients, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Arguments, Frame
+    from torchmode_lint.analysis.state import State
     from torchmode_lint.flow.events import Event
 
 _RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
@@ -268,61 +270,48 @@ def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site
         frame.state.heap[key] = replace(optimizer, grads=after, filled=point, mixed=mixed)
 
 
-def relation(owns: frozenset[Identity] | None, modules: Iterable[Identity]) -> Truth:
-    """Whether an optimizer owns parameters of one of the modules."""
-    if owns is None:
-        return Truth.MAYBE
-    answer = Truth.NO
-    for module in modules:
-        for owned in owns:
-            if _overlap(owned, module):
-                return Truth.YES
-            if _symbolic(owned) or _symbolic(module):
-                answer = Truth.MAYBE
-    return answer
-
-
-def _overlap(a: Identity, b: Identity) -> bool:
-    """Whether one is a part of the other; the age of what a site makes is left aside."""
-    steps_a, steps_b = _ancestry(a), _ancestry(b)
-    return steps_a[0] in steps_b or steps_b[0] in steps_a
-
-
-def _ancestry(identity: Identity) -> list[object]:
-    result: list[object] = []
-    at: Identity = identity
-    while True:
-        result.append((at.event, at.context) if isinstance(at, Site) else at)
-        if not isinstance(at, Path):
-            return result
-        at = at.base
-
-
-def _symbolic(identity: Identity) -> bool:
-    """Whether two different names may still mean the same thing."""
-    while isinstance(identity, Path):
-        identity = identity.base
-    return not isinstance(identity, Site)
-
-
 def zero(frame: Frame, event: Event, optimizer: Identity | None, module: Identity | None = None) -> None:
     """Gradients are cleared: of one optimizer, of a module, or (both None) of whatever is there."""
     point = frozenset({frame.point(event)})
     for key, record in list(frame.state.heap.items()):
         if not isinstance(record, r.Optimizer):
             continue
-        if optimizer is not None and key != optimizer:
+        if optimizer is not None and key != optimizer and not _same_parameters(frame, record, optimizer):
             continue
         if optimizer is None and module is not None and relation(record.owns, [module]) is Truth.NO:
             continue
         after = GRADIENTS.step(record.grads, "zero")
-        if optimizer is None and Gradients.DISCARDED in after and not _owned(record, module):
+        if key != optimizer and Gradients.DISCARDED in after and not _owned(record, module):
             after = Gradients.CLEAN  # not surely the same parameters: nothing is said of the loss of them
+        if windowed(frame.state):
+            frame.run.learn(key, "windowed")
         frame.state.heap[key] = replace(record, grads=after, zeroed=point)
+
+
+def _same_parameters(frame: Frame, record: r.Optimizer, optimizer: Identity) -> bool:
+    cleared = frame.state.heap.get(optimizer)
+    return isinstance(cleared, r.Optimizer) and relation(record.owns, cleared.owns or ()) is Truth.YES
 
 
 def _owned(record: r.Optimizer, module: Identity | None) -> bool:
     return module is not None and relation(record.owns, [module]) is Truth.YES
+
+
+def windowed(state: State) -> bool:
+    """Whether this runs only in some turns, by the remainder of a counter: `(i + 1) % accumulate == 0`."""
+    return any(
+        truth and isinstance(atom, Obj) and isinstance(atom.id, v.Expression) and _has_remainder(atom.id)
+        for fact, truth in state.facts.items()
+        for atom in fact
+    )
+
+
+def _has_remainder(expression: v.Expression) -> bool:
+    return expression.operator == "%" or any(
+        isinstance(atom, Obj) and isinstance(atom.id, v.Expression) and _has_remainder(atom.id)
+        for operand in expression.operands
+        for atom in operand
+    )
 
 
 def step(frame: Frame, event: Event, identity: Identity) -> None:
@@ -332,7 +321,19 @@ def step(frame: Frame, event: Event, identity: Identity) -> None:
     if frame.run.recording:
         frame.run.program.steps.append(Step(event, frame.context, identity, record))
     after = GRADIENTS.step(record.grads, "step")
+    if windowed(frame.state) and "windowed" in frame.run.evidence.get(identity, ()):
+        after = Gradients.ENTRY  # cleared at the other end of the window, by arithmetic on the counter
     frame.state.heap[identity] = replace(record, grads=after, stepped=frozenset({frame.point(event)}))
+
+
+def step_by_hand(frame: Frame, event: Event, owner: Identity) -> None:
+    """A parameter is moved along its gradient without an optimizer: there is one all the same."""
+    if isinstance(frame.state.heap.get(owner), r.Optimizer):
+        return
+    identity = Path(owner, "gradient descent by hand")
+    if identity not in frame.state.heap:
+        frame.state.heap[identity] = r.Optimizer(frozenset({owner}), Gradients.FILLED)
+    step(frame, event, identity)
 
 
 def touch_gradients(frame: Frame) -> None:

@@ -230,6 +230,8 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                     tracking.freeze_owner(frame, owner, calls.truth_of(value, Truth.YES))
                 elif event.name in ("grad", "_grad"):
                     _write_grad(frame, event, value, owner)
+                elif event.name == "data" and methods.mentions_gradient(value):
+                    tracking.step_by_hand(frame, event, owner)
             case Tensor():
                 if event.name == "requires_grad":
                     methods.set_requires_grad(frame, atom, calls.truth_of(value, Truth.YES))
@@ -325,6 +327,10 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
     left, right = frame.get(event.left), frame.get(event.right)
     tensors = [*frame.tensors(left), *frame.tensors(right)]
     if isinstance(event, ev.InPlace):
+        if methods.mentions_gradient(right):
+            for atom in left:
+                if isinstance(atom, Param):
+                    tracking.step_by_hand(frame, event, atom.owner)
         _grow_in_place(frame, left, right)
         list_like = v.single(left)
         if isinstance(list_like, Obj) and isinstance(frame.state.heap.get(list_like.id), r.Sequence):
@@ -767,7 +773,7 @@ def _discard(frame: Frame, event: ev.Discard) -> None:
         return
     for t in (atom for atom in frame.get(event.src) if isinstance(atom, Tensor)):
         if t.exact:
-            frame.run.program.dropped |= tracking.keys(t.data)
+            frame.run.program.dropped |= {k for k in tracking.keys(t.data) if k.context is frame.context}
     for atom in frame.raw(event.src):
         if isinstance(atom, Bound) and isinstance(atom.owner, Tensor) and atom.name == "backward":
             frame.run.program.trained |= tracking.keys(atom.owner.may)

@@ -1,0 +1,45 @@
+"""Which names mean the same parameters: whether an optimizer owns parts of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torchmode_lint.analysis.values import Identity, Path, Site
+from torchmode_lint.protocol import Truth
+
+
+def relation(owns: frozenset[Identity] | None, modules: Iterable[Identity]) -> Truth:
+    """Whether an optimizer owns parameters of one of the modules."""
+    if owns is None:
+        return Truth.MAYBE
+    answer = Truth.NO
+    for module in modules:
+        for owned in owns:
+            if _overlap(owned, module):
+                return Truth.YES
+            if _symbolic(owned) or _symbolic(module):
+                answer = Truth.MAYBE
+    return answer
+
+
+def _overlap(a: Identity, b: Identity) -> bool:
+    """Whether one is a part of the other; the age of what a site makes is left aside."""
+    steps_a, steps_b = _ancestry(a), _ancestry(b)
+    return steps_a[0] in steps_b or steps_b[0] in steps_a
+
+
+def _ancestry(identity: Identity) -> list[object]:
+    result: list[object] = []
+    at: Identity = identity
+    while True:
+        result.append((at.event, at.context) if isinstance(at, Site) else at)
+        if not isinstance(at, Path):
+            return result
+        at = at.base
+
+
+def _symbolic(identity: Identity) -> bool:
+    """Whether two different names may still mean the same thing."""
+    while isinstance(identity, Path):
+        identity = identity.base
+    return not isinstance(identity, Site)
