@@ -1,0 +1,230 @@
+"""The only reader of files: bytes to a tree, its lines, its suppression comments, and places in it.
+
+What costs time waits until it is asked for: lowering, positions (libcst resolves them for every node of a
+file at once) and suppression comments. Notebooks are not read.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+import threading
+import tokenize
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+from torchmode_lint.diagnostic import Span
+from torchmode_lint.flow.cfg import Code
+from torchmode_lint.flow.lower import lower_file
+from torchmode_lint.suppression import Suppressions
+
+UNREADABLE = "TML900"
+SYNTAX_ERROR = "TML902"
+NOT_TEXT = "TML903"
+
+DEEPEST_BRACKETS = 200  # Python's own limit
+_STACK_BYTES = 256 << 20
+_FRAMES = 100_000
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_PARSER_PLACE = re.compile(r"error at (\d+):(\d+)")
+# Strings and comments, so that only brackets are left; odd f-strings may be cut wrongly.
+_NOT_CODE = re.compile(
+    r"""'''(?:[^\\]|\\.)*?'''|\"""(?:[^\\]|\\.)*?\"""|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n\r]*""",
+    re.DOTALL,
+)
+_BRACKET = re.compile(r"[()\[\]{}]")
+
+T = TypeVar("T")
+
+
+class SourceError(Exception):
+    """A file that cannot be read, decoded or parsed; `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1, code: str = SYNTAX_ERROR) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.code = code
+
+
+class SourceFile:
+    """One parsed file. `path` is as it is shown; `text` has the file's line ends but no byte order mark."""
+
+    __slots__ = ("_code", "_lines", "_places", "_suppressions", "encoding", "path", "text", "tree")
+
+    def __init__(self, path: str, text: str, tree: cst.Module, encoding: str) -> None:
+        self.path = path
+        self.text = text
+        self.tree = tree
+        self.encoding = encoding  # "utf-8-sig" with a byte order mark: encoding `text` gives the bytes again
+        self._code: Code | None = None
+        self._lines: list[str] | None = None
+        self._places: Mapping[cst.CSTNode, CodeRange] | None = None
+        self._suppressions: Suppressions | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines without their ends; `lines[0]` is line 1."""
+        if self._lines is None:
+            self._lines = split_lines(self.text)
+        return self._lines
+
+    @property
+    def code(self) -> Code:
+        """The file, lowered."""
+        if self._code is None:
+            self._code = _retried(lambda: lower_file(self.tree))
+        return self._code
+
+    def span(self, node: cst.CSTNode) -> Span:
+        """Where a node of this file's tree is."""
+        if self._places is None:
+            wrapper = MetadataWrapper(self.tree, unsafe_skip_copy=True)
+            self._places = _retried(lambda: wrapper.resolve(PositionProvider))
+        place = self._places[node]
+        start, end = place.start, place.end
+        return Span(self.path, start.line, start.column + 1, end.line, end.column + 1)
+
+    @property
+    def noqa(self) -> Suppressions:
+        """The suppression comments."""
+        if self._suppressions is None:
+            self._suppressions = Suppressions(self.text, self.lines)
+        return self._suppressions
+
+    def suppressed(self, line: int, code: str, end_line: int | None = None) -> bool:
+        """Whether a comment silences `code` for a diagnostic that begins on `line` (and ends on `end_line`)."""
+        return self.noqa.cover(line, code, end_line)
+
+
+def read_source(path: Path, shown: str | None = None) -> SourceFile:
+    """Reads and parses a file. Raises SourceError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(error.strerror or str(error), code=UNREADABLE) from error
+    return parse_source(data, path.as_posix() if shown is None else shown)
+
+
+def parse_source(data: bytes, shown: str) -> SourceFile:
+    """Parses the bytes of a file. Raises SourceError."""
+    text, encoding = decode(data)
+    return SourceFile(shown, text, _parse(text, encoding), encoding)
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines as Python counts them; form feeds and other separators of `str.splitlines` end none."""
+    lines = _LINE_END.split(text)
+    if lines[-1] == "":
+        lines.pop()
+    return lines
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """The text of a Python file by PEP 263, without byte order mark, and its encoding. Raises SourceError."""
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise SourceError("not a text file: it contains a null byte", line, code=NOT_TEXT)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except SyntaxError as error:  # an unknown or contradicted encoding declaration
+        raise SourceError(str(error.msg), code=NOT_TEXT) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"cannot be decoded as {error.encoding}: {error.reason}", line, code=NOT_TEXT) from error
+    except (LookupError, UnicodeError) as error:  # a codec that is not for text
+        raise SourceError(str(error), code=NOT_TEXT) from error
+    return text, encoding
+
+
+def _parse(text: str, encoding: str) -> cst.Module:
+    if _deepest_bracket(text) > DEEPEST_BRACKETS and _deepest_bracket(_NOT_CODE.sub("", text)) > DEEPEST_BRACKETS:
+        raise SourceError(f"brackets nested deeper than {DEEPEST_BRACKETS}, which Python refuses too")
+    config: cst.PartialParserConfig = cst.PartialParserConfig(encoding=encoding)
+    try:
+        # The parser recurses natively: where its stack ends, so does the interpreter.
+        return _with_room(lambda: cst.parse_module(text, config))
+    except cst.ParserSyntaxError as error:
+        raise _syntax_error(text, error) from error
+    except (RecursionError, cst.CSTValidationError) as error:
+        raise SourceError(f"cannot be parsed: {error}") from error
+
+
+def _deepest_bracket(text: str) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text):
+        if bracket in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif depth:
+            depth -= 1
+    return deepest
+
+
+def _syntax_error(text: str, error: cst.ParserSyntaxError) -> SourceError:
+    """In Python's words and place where it agrees that the file is wrong, in libcst's where it is wrong to it alone.
+
+    libcst gives no line for an error of its tokenizer and the line after for an unfinished statement.
+    """
+    place = _PARSER_PLACE.search(error.message)
+    last = max(1, len(split_lines(text)))
+    line, column = (int(place[1]), int(place[2])) if place else (error.raw_line, error.raw_column + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except SyntaxError as own:
+        if own.lineno is not None and (place is None or own.lineno <= line):
+            return SourceError(f"syntax error: {own.msg}", min(own.lineno, last), max(own.offset or 1, 1))
+    except (ValueError, MemoryError, RecursionError):
+        pass
+    message = error.message.rpartition(": " if place is None else f"{place[0]}: ")[2]
+    return SourceError(f"cannot be parsed: {message}", min(line, last), max(column, 1))
+
+
+def _retried(call: Callable[[], T]) -> T:
+    """The result of a call that recurses over a tree, with more room if it needs that."""
+    try:
+        return call()
+    except RecursionError:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, _FRAMES))
+        try:
+            return _with_room(call)
+        finally:
+            sys.setrecursionlimit(limit)
+
+
+def _with_room(call: Callable[[], T]) -> T:
+    """The result of a call, made where the native stack is large."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001  (it goes on in the caller's thread)
+            errors.append(error)
+
+    usual = threading.stack_size(_STACK_BYTES)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    except (RuntimeError, MemoryError):  # no room for such a stack: the usual one will do for usual files
+        return call()
+    finally:
+        threading.stack_size(usual)
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,66 @@
+"""`# noqa` comments, read as flake8 reads them, so that both front ends agree.
+
+A comment anywhere in a logical line counts for all of it. `# flake8: noqa` on a line of its own counts
+for the file.
+"""
+
+from __future__ import annotations
+
+import re
+import tokenize
+
+_CODES = r"[A-Z]+[0-9]+(?:[,\s]+)?"
+_INLINE = re.compile(rf"# noqa(?::\s?(?P<codes>(?:{_CODES})+))?", re.IGNORECASE)
+_FILE = re.compile(rf"\s*# flake8[:=]\s*noqa(?::\s?(?P<codes>(?:{_CODES})+))?\s*$", re.IGNORECASE)
+_BETWEEN = re.compile(r"[,\s]+")
+_EVERYTHING = ("",)  # the prefix of every code
+
+
+class Suppressions:
+    """The prefixes of the codes that comments silence, by line."""
+
+    __slots__ = ("_by_line", "_in_file")
+
+    def __init__(self, text: str, lines: list[str]) -> None:
+        self._in_file: tuple[str, ...] = ()
+        self._by_line: dict[int, tuple[str, ...]] = {}
+        if _INLINE.search(text) is None and "flake8" not in text.lower():
+            return
+        for line in lines:
+            if (whole := _FILE.match(line)) is not None:
+                self._in_file += _prefixes(whole)
+        for first, last in _logical_lines(lines):
+            found = _INLINE.search("\n".join(lines[first - 1 : last]))
+            if found is not None:
+                self._by_line.update(dict.fromkeys(range(first, last + 1), _prefixes(found)))
+
+    def cover(self, line: int, code: str, end_line: int | None = None) -> bool:
+        """Whether `code` is silent on `line`, or by a comment on the last line of what is reported."""
+        prefixes = self._in_file + self._by_line.get(line, ())
+        if end_line is not None and end_line != line:
+            prefixes += self._by_line.get(end_line, ())
+        return code.upper().startswith(prefixes)
+
+
+def _prefixes(match: re.Match[str]) -> tuple[str, ...]:
+    if match["codes"] is None:
+        return _EVERYTHING
+    return tuple(code.upper() for code in _BETWEEN.split(match["codes"]) if code)
+
+
+def _logical_lines(lines: list[str]) -> list[tuple[int, int]]:
+    """First and last lines of the logical lines; each line by itself where the file cannot be cut into tokens."""
+    found: list[tuple[int, int]] = []
+    first, last = len(lines) + 2, -1
+    feed = iter([f"{line}\n" for line in lines])
+    try:
+        for token in tokenize.generate_tokens(lambda: next(feed, "")):
+            if token.type in (tokenize.ENDMARKER, tokenize.DEDENT):
+                continue
+            first, last = min(first, token.start[0]), max(last, token.end[0])
+            if token.type in (tokenize.NL, tokenize.NEWLINE):
+                found.append((first, last))
+                first, last = len(lines) + 2, -1
+    except (tokenize.TokenError, SyntaxError):
+        return [(number, number) for number in range(1, len(lines) + 1)]
+    return found
