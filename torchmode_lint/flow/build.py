@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.flow.cfg import Block, Code, Jump, Return, Terminator
 from torchmode_lint.flow.shared import shared_registers
+from torchmode_lint.flow.tidy import tidy
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event, Register, Variable
@@ -154,32 +155,5 @@ class Builder:
     def finish(self) -> None:
         """Ends the code where it falls off its end, and numbers the blocks that can be reached."""
         self.end(Return(None))
-        self.code.blocks = _reverse_postorder(self.code.blocks[0])
-        for number, block in enumerate(self.code.blocks):
-            block.number = number
+        self.code.blocks = tidy(self.code.blocks[0])
         self.code.shared = shared_registers(self.code)
-
-
-def _reverse_postorder(entry: Block) -> list[Block]:
-    """Reachable blocks; bodies come before what follows them, handlers last."""
-    done: list[Block] = []
-    seen = {entry}
-    stack = [(entry, _outgoing(entry))]
-    while stack:
-        block, edges = stack[-1]
-        for target in edges:
-            if target not in seen:
-                seen.add(target)
-                stack.append((target, _outgoing(target)))
-                break
-        else:
-            done.append(block)
-            stack.pop()
-    done.reverse()
-    return done
-
-
-def _outgoing(block: Block) -> Iterator[Block]:
-    if not block.events and isinstance(block.end, Jump | Return):
-        block.handlers = ()  # nothing in here can raise
-    return iter((*block.handlers, *reversed(block.successors())))

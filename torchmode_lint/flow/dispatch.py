@@ -28,12 +28,12 @@ def expression(b: Builder, node: cst.CSTNode) -> Register:
 
 def suite(b: Builder, body: cst.BaseSuite | cst.Module) -> None:
     """Lowers the statements of a block, a one-line block or the file."""
-    if isinstance(body, cst.SimpleStatementSuite):
+    if type(body) is cst.SimpleStatementSuite:
         for small in body.body:
             STATEMENTS[type(small)](b, small)
         return
     for statement in body.body:
-        if isinstance(statement, cst.SimpleStatementLine):
+        if type(statement) is cst.SimpleStatementLine:
             for small in statement.body:
                 STATEMENTS[type(small)](b, small)
         else:

@@ -21,15 +21,16 @@ from torchmode_lint.flow.scopes import Scope, settle
 class Lowering:
     """What is counted and kept through one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_scope: int = 0) -> None:
         self.events = 0
+        self.first_scope = first_scope
         self.scopes: list[Scope] = []
         self._codes: dict[cst.CSTNode, Code] = {}
         self._inner: dict[cst.CSTNode, Scope] = {}
         self._pending: deque[tuple[Code, Callable[[Builder], None]]] = deque()
 
     def scope(self, kind: str, parent: Scope | None) -> Scope:
-        made = Scope(kind, len(self.scopes), parent)
+        made = Scope(kind, self.first_scope + len(self.scopes), parent)
         self.scopes.append(made)
         return made
 
@@ -41,7 +42,7 @@ class Lowering:
         return found
 
     def scope_of(self, code: Code) -> Scope:
-        return self.scopes[code.scope]
+        return self.scopes[code.scope - self.first_scope]
 
     def code_of(self, node: cst.CSTNode) -> Code | None:
         return self._codes.get(node)
@@ -70,14 +71,16 @@ class Lowering:
             self.run(*self._pending.popleft())
 
 
-def lower_file(module: cst.Module) -> Code:
+def lower_file(module: cst.Module, first_scope: int = 0) -> Code:
     """The code of a file; those of its functions and classes hang below it.
+
+    Scopes are numbered from `first_scope`, so that the files of one project can have numbers of their own.
 
     Raises RecursionError for expressions nested deeper than about 450 under Python's usual limit.
     """
-    lowering = Lowering()
+    lowering = Lowering(first_scope)
     lowering.scope("file", None)
-    file = Code("file", "", "", 0, None, module)
+    file = Code("file", "", "", first_scope, None, module)
     lowering.run(file, lambda b: suite(b, module))
     lowering.run_pending()
     settle(lowering.scopes)

@@ -30,12 +30,12 @@ _IN_PLACE: dict[type[cst.BaseAugOp], str] = {
 
 def assign(b: Builder, target: cst.CSTNode, src: Register) -> None:
     """Stores `src` in a target of any form."""
-    if isinstance(target, cst.Name):
+    if type(target) is cst.Name:
         b.emit(ev.Store(b.index(), target, b.bind(target.value), src))
-    elif isinstance(target, cst.Attribute):
+    elif type(target) is cst.Attribute:
         obj = expression(b, target.value)
         b.emit(ev.SetAttribute(b.index(), target, obj, target.attr.value, src))
-    elif isinstance(target, cst.Subscript):
+    elif type(target) is cst.Subscript:
         obj = expression(b, target.value)
         key = subscript_key(b, target)
         b.emit(ev.SetItem(b.index(), target, obj, key, src))

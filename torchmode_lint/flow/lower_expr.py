@@ -63,19 +63,25 @@ def _name(b: Builder, node: cst.Name) -> Register:
 def _trailers(b: Builder, node: cst.BaseExpression) -> Register:
     """Calls, attributes and subscripts after one another, from the inside out."""
     chain: list[cst.Call | cst.Attribute | cst.Subscript] = []
-    while isinstance(node, cst.Call | cst.Attribute | cst.Subscript):
-        chain.append(node)
-        node = node.func if isinstance(node, cst.Call) else node.value
+    while True:  # by exact type: an instance check against libcst's abstract classes costs many times more
+        if type(node) is cst.Attribute or type(node) is cst.Subscript:
+            chain.append(node)
+            node = node.value
+        elif type(node) is cst.Call:
+            chain.append(node)
+            node = node.func
+        else:
+            break
     value = expression(b, node)
     for link in reversed(chain):
-        if isinstance(link, cst.Attribute):
+        if type(link) is cst.Attribute:
             dst = b.register()
             b.emit(ev.Attribute(b.index(), link, dst, value, link.attr.value))
-        elif isinstance(link, cst.Call):
+        elif type(link) is cst.Call:
             given = arguments(b, link.args)
             dst = b.register()
             b.emit(ev.Call(b.index(), link, dst, value, given))
-        else:
+        elif type(link) is cst.Subscript:
             key = subscript_key(b, link)
             dst = b.register()
             b.emit(ev.Item(b.index(), link, dst, value, key))
@@ -136,10 +142,7 @@ def _unary(b: Builder, node: cst.UnaryOperation) -> Register:
 
 def _sequence(b: Builder, node: cst.List | cst.Tuple | cst.Set) -> Register:
     items = tuple(
-        [
-            Argument(expression(b, e.value), None, "*" if isinstance(e, cst.StarredElement) else "")
-            for e in node.elements
-        ]
+        [Argument(expression(b, e.value), None, "*" if type(e) is cst.StarredElement else "") for e in node.elements]
     )
     return build(b, node, type(node).__name__.lower(), items)
 

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from torchmode_lint.flow import events as ev
-from torchmode_lint.flow.cfg import Branch, Code, Next, Raise, Return
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, TypeAlias
 
-# The plain register fields that are read; fields that hold several are spelt out in `reads`.
-_READ: dict[type[ev.Event], tuple[str, ...]] = {
-    ev.Store: ("src",),
-    ev.Copy: ("src",),
-    ev.Attribute: ("obj",),
-    ev.SetAttribute: ("obj", "src"),
-    ev.DeleteAttribute: ("obj",),
-    ev.Item: ("obj", "key"),
-    ev.SetItem: ("obj", "key", "src"),
-    ev.DeleteItem: ("obj", "key"),
-    ev.Unary: ("operand",),
-    ev.Binary: ("left", "right"),
-    ev.InPlace: ("left", "right"),
-    ev.Compare: ("left", "right"),
-    ev.Unpack: ("src",),
-    ev.Part: ("src",),
-    ev.Test: ("src",),
-    ev.Iterate: ("src",),
-    ev.Enter: ("manager",),
-    ev.Leave: ("manager",),
-    ev.Await: ("src",),
-    ev.Yield: ("src",),
-    ev.Discard: ("src",),
+from torchmode_lint.flow import events as ev
+from torchmode_lint.flow.cfg import Block, Branch, Code, Next, Raise, Return
+
+_Getter: TypeAlias = Callable[[Any], "tuple[ev.Register | None, ...]"]
+
+
+def _one(name: str) -> _Getter:
+    get = attrgetter(name)
+    return lambda event: (get(event),)
+
+
+def _nothing(event: ev.Event) -> tuple[ev.Register | None, ...]:
+    return ()
+
+
+def _sources(arguments: tuple[ev.Argument, ...]) -> list[ev.Register]:
+    return [argument.src for argument in arguments]
+
+
+_READS: dict[type[ev.Event], _Getter] = {
+    ev.Store: _one("src"),
+    ev.Copy: _one("src"),
+    ev.Attribute: _one("obj"),
+    ev.SetAttribute: attrgetter("obj", "src"),
+    ev.DeleteAttribute: _one("obj"),
+    ev.Item: attrgetter("obj", "key"),
+    ev.SetItem: attrgetter("obj", "key", "src"),
+    ev.DeleteItem: attrgetter("obj", "key"),
+    ev.Call: lambda event: (event.func, *_sources(event.arguments)),
+    ev.Unary: _one("operand"),
+    ev.Binary: attrgetter("left", "right"),
+    ev.InPlace: attrgetter("left", "right"),
+    ev.Compare: attrgetter("left", "right"),
+    ev.Build: lambda event: (*_sources(event.items), *event.keys),
+    ev.Grow: attrgetter("container", "src", "key"),
+    ev.Unpack: _one("src"),
+    ev.Part: _one("src"),
+    ev.Test: _one("src"),
+    ev.MakeFunction: lambda event: (*event.defaults, *event.decorators),
+    ev.MakeClass: lambda event: (*_sources(event.bases), *event.decorators),
+    ev.Iterate: _one("src"),
+    ev.Enter: _one("manager"),
+    ev.Leave: _one("manager"),
+    ev.Await: _one("src"),
+    ev.Yield: _one("src"),
+    ev.Caught: attrgetter("types"),
+    ev.Discard: _one("src"),
 }
-_WRITES_NOTHING = (
+_WRITES_NOTHING = {
     ev.Store,
     ev.Delete,
     ev.Annotate,
@@ -40,65 +65,48 @@ _WRITES_NOTHING = (
     ev.Grow,
     ev.Leave,
     ev.Discard,
-)
+}
 
 
 def reads(event: ev.Event) -> list[ev.Register]:
     """The registers an event reads, in order."""
-    plain = _READ.get(type(event))
-    if plain is not None:
-        return [getattr(event, name) for name in plain]
-    several: list[ev.Register | None] = []
-    match event:
-        case ev.Call():
-            several = [event.func, *(argument.src for argument in event.arguments)]
-        case ev.Build():
-            several = [*(item.src for item in event.items), *event.keys]
-        case ev.Grow():
-            several = [event.container, event.src, event.key]
-        case ev.Caught():
-            several = [*event.types]
-        case ev.MakeFunction():
-            several = [*event.defaults, *event.decorators]
-        case ev.MakeClass():
-            several = [*(base.src for base in event.bases), *event.decorators]
-    return [register for register in several if register is not None]
+    return [register for register in _READS.get(type(event), _nothing)(event) if register is not None]
 
 
 def writes(event: ev.Event) -> tuple[ev.Register, ...]:
     """The registers an event writes."""
     if isinstance(event, ev.Unpack):
         return event.targets
-    if isinstance(event, _WRITES_NOTHING):
+    if type(event) in _WRITES_NOTHING:
         return ()
     return (event.dst,)  # type: ignore[attr-defined]
 
 
-def end_read(end: object) -> ev.Register | None:
-    """The register the end of a block reads."""
-    match end:
-        case Branch():
-            return end.condition
-        case Next():
-            return end.iterator
-        case Return() | Raise():
-            return end.value
+def end_read(block: Block) -> ev.Register | None:
+    """The register that the end of a block reads."""
+    match block.end:
+        case Branch(condition):
+            return condition
+        case Next(iterator):
+            return iterator
+        case Return(value) | Raise(value):
+            return value
     return None
 
 
 def shared_registers(code: Code) -> frozenset[ev.Register]:
     """The registers read in a block that did not write them itself before."""
-    shared: set[ev.Register] = set()
+    shared: set[ev.Register | None] = set()
     if len(code.blocks) == 1:
         return frozenset()
     for block in code.blocks:
-        written: set[ev.Register] = set()
+        written: set[ev.Register | None] = {None}
         for event in block.events:
-            for register in reads(event):
+            for register in _READS.get(type(event), _nothing)(event):
                 if register not in written:
                     shared.add(register)
             written.update(writes(event))
-        last = end_read(block.end)
-        if last is not None and last not in written:
+        last = end_read(block)
+        if last not in written:
             shared.add(last)
-    return frozenset(shared)
+    return frozenset(register for register in shared if register is not None)
