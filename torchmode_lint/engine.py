@@ -28,7 +28,7 @@ from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 from torchmode_lint.discovery import STDIN, Found, project_root
 from torchmode_lint.rule import Rule
 from torchmode_lint.rules import ALL_RULES
-from torchmode_lint.source import SourceError, SourceFile, parse_source
+from torchmode_lint.source import UNREADABLE, SourceError, SourceFile, parse_source
 
 T = TypeVar("T")
 
@@ -37,7 +37,6 @@ SCREEN_WORDS = (
     *(b"torch", b"lightning", b"accelerate", b"transformers", b"timm", b"diffusers", b"fastai", b"ignite"),
     *(b"deepspeed", b"apex", b"monai", b"kornia", b"composer", b"skorch", b"peft", b"trl", b"functorch"),
 )
-UNREADABLE = "TML901"
 BROKEN_INVARIANT = "TML910"
 _STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: deep nesting takes what it needs of it
 _RECURSION_LIMIT = 20_000

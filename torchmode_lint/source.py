@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import re
 import sys
 import threading
@@ -28,6 +29,9 @@ from torchmode_lint.suppression import Suppressions
 UNREADABLE = "TML900"
 SYNTAX_ERROR = "TML902"
 NOT_TEXT = "TML903"
+
+# Scopes of different files never share a number: values that cross files name their variables by it.
+_FIRST_SCOPES = itertools.count(0, 1_000_000)
 
 DEEPEST_BRACKETS = 200  # Python's own limit
 _STACK_BYTES = 256 << 20
@@ -82,7 +86,7 @@ class SourceFile:
     def code(self) -> Code:
         """The file, lowered."""
         if self._code is None:
-            self._code = _retried(lambda: lower_file(self.tree))
+            self._code = _retried(lambda: lower_file(self.tree, next(_FIRST_SCOPES)))
         return self._code
 
     def span(self, node: cst.CSTNode) -> Span:

@@ -47,7 +47,7 @@ class Arguments:
 class Frame:
     """Interprets one block, from one entry state, in one context."""
 
-    __slots__ = ("run", "context", "state", "regs", "forks", "dead", "guarded")
+    __slots__ = ("context", "dead", "forks", "guarded", "regs", "run", "state")
 
     def __init__(self, run: Interpreter, context: Context, state: State) -> None:
         self.run = run

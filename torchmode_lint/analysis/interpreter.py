@@ -22,12 +22,11 @@ from torchmode_lint.flow import events as ev
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.project import Project
     from torchmode_lint.flow.cfg import Block, Code
-    from pathlib import Path
-
     from torchmode_lint.flow.events import Call, Variable
     from torchmode_lint.source import SourceFile
 
@@ -226,7 +225,7 @@ class Interpreter:
         queue: list[tuple[int, int]] = []
         blocks = {block.number: block for block in activation.context.code.blocks}
         first = activation.entry.copy()
-        first.loops = {head: 0 for head in activation.start.loops}
+        first.loops = dict.fromkeys(activation.start.loops, 0)
         self._arrive(activation, activation.start, first, queue)
         self.active.append(activation)
         while queue:

@@ -14,7 +14,7 @@ from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.iteration import elements
 from torchmode_lint.analysis.values import Const, Expression, Func, Obj, Param, Tensor, Tup, Value
 from torchmode_lint.flow.events import Variable
-from torchmode_lint.protocol import GradMode, Gradients, Mode, Truth
+from torchmode_lint.protocol import Gradients, GradMode, Mode, Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
@@ -198,9 +198,7 @@ def _optimizer(frame: Frame, event: Event, name: str, arguments: Arguments) -> V
                 record = frame.state.heap.get(identity)
                 if isinstance(record, r.Parameters):
                     owns |= record.owners
-                elif isinstance(record, r.Module):
-                    owns.add(identity)
-                elif record is None and isinstance(identity, v.Path):
+                elif isinstance(record, r.Module) or (record is None and isinstance(identity, v.Path)):
                     owns.add(identity)
                 elif record is None:
                     known = False

@@ -16,7 +16,21 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.iteration import part
-from torchmode_lint.analysis.values import Atom, Cls, Const, Expression, Ext, Func, Identity, Obj, Param, Path, Tensor, Tup, Value
+from torchmode_lint.analysis.values import (
+    Atom,
+    Cls,
+    Const,
+    Expression,
+    Ext,
+    Func,
+    Identity,
+    Obj,
+    Param,
+    Path,
+    Tensor,
+    Tup,
+    Value,
+)
 from torchmode_lint.protocol import Mode, Truth
 
 if TYPE_CHECKING:
@@ -487,7 +501,7 @@ def _is_flag(arguments: Arguments) -> bool:
     if len(arguments.positional) != 1 or arguments.rest:
         return False
     atom = v.single(arguments.positional[0])
-    return isinstance(atom, Const) and isinstance(atom.value, bool) or isinstance(atom, Obj)
+    return (isinstance(atom, Const) and isinstance(atom.value, bool)) or isinstance(atom, Obj)
 
 
 def _is_placed(identity: Identity) -> bool:

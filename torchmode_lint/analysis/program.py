@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.values import Context, Identity, Tensor
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Event
-    from torchmode_lint.protocol import GradMode, Mode, Truth
+    from torchmode_lint.protocol import GradMode, Truth
     from torchmode_lint.rule import Rule
     from torchmode_lint.source import SourceFile
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Value, join
-from torchmode_lint.protocol import GradMode, Gradients, Graph, Mode, Truth
+from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class

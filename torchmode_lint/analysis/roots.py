@@ -23,7 +23,7 @@ from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Cls, Ext, Func, Obj
 from torchmode_lint.flow.events import Variable
-from torchmode_lint.protocol import GradMode, Gradients, Mode, Truth
+from torchmode_lint.protocol import Gradients, GradMode, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code

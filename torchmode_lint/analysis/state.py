@@ -25,7 +25,7 @@ Slot: TypeAlias = "Variable | tuple[int, Register]"
 class State:
     """What may hold at one point of the program, for one partition of the paths that lead there."""
 
-    __slots__ = ("env", "heap", "attrs", "grad", "grad_why", "graphs", "facts", "loops", "saved", "outer")
+    __slots__ = ("attrs", "env", "facts", "grad", "grad_why", "graphs", "heap", "loops", "outer", "saved")
 
     def __init__(self) -> None:
         self.env: dict[Slot, Value] = {}

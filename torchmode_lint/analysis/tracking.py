@@ -16,7 +16,7 @@ from torchmode_lint.analysis.classes import dependence
 from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
 from torchmode_lint.analysis.relations import relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
-from torchmode_lint.protocol import GRADIENTS, GRAPH, GradMode, Gradients, Graph, Mode, Truth
+from torchmode_lint.protocol import GRADIENTS, GRAPH, Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Arguments, Frame

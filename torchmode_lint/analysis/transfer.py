@@ -14,7 +14,20 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.program import NoEffect
-from torchmode_lint.analysis.values import Bound, Cls, Const, Expression, Ext, Func, Obj, Param, Path, Tensor, Tup, Value
+from torchmode_lint.analysis.values import (
+    Bound,
+    Cls,
+    Const,
+    Expression,
+    Ext,
+    Func,
+    Obj,
+    Param,
+    Path,
+    Tensor,
+    Tup,
+    Value,
+)
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import GradMode, Mode, Truth
 
@@ -154,7 +167,7 @@ def _object_attribute(frame: Frame, event: ev.Event, identity: v.Identity, name:
                 return v.const(mode is Mode.TRAIN)
             if name in ("eval", "train", "parameters", "named_parameters", "modules", "zero_grad", "to", "forward"):
                 own = cls.method(name) if cls is not None and name not in ("forward",) else None
-                if own is None or name in ("eval", "train") and _is_override(own):
+                if own is None or (name in ("eval", "train") and _is_override(own)):
                     return v.just(Bound(Obj(identity), name))
             if cls is not None and (name not in api.MODULE_API or cls.method(name) is not None):
                 return _class_attribute(frame, event, identity, cls, name)
@@ -451,7 +464,7 @@ def _is_thing(frame: Frame, atom: v.Atom) -> bool:
         case Obj(identity):
             record = frame.state.heap.get(identity)
             return record is not None and not (
-                isinstance(record, r.Optimizer) and not record.made or isinstance(identity, Path)
+                (isinstance(record, r.Optimizer) and not record.made) or isinstance(identity, Path)
             )
         case Func() | Cls() | Ext() | Tup():
             return True
