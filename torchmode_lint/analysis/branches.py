@@ -169,29 +169,10 @@ def _next(frame: Frame, block: Block, end: cfg.Next) -> Iterator[tuple[Block, St
     element = elements(frame, iterator, end)
     for atom in frame.reach(element):
         if isinstance(atom, Obj) and atom.id not in frame.state.heap:
-            forget(frame.state, atom)
+            frame.state.forget(atom.id)
     state = frame.state
     state.env[frame.context.code.scope, end.dst] = element
     yield end.body, state
-
-
-def forget(state: State, atom: Obj) -> None:
-    """A symbol now stands for another value: what was known of conditions on it is gone."""
-    gone = [fact for fact in state.facts if _mentions(fact, atom)]
-    for fact in gone:
-        del state.facts[fact]
-
-
-def _mentions(value: Value, atom: Obj) -> bool:
-    for one in value:
-        if one == atom:
-            return True
-        if isinstance(one, Obj) and isinstance(one.id, Expression):
-            if any(_mentions(operand, atom) for operand in one.id.operands):
-                return True
-        if isinstance(one, Obj) and isinstance(one.id, v.Path) and Obj(one.id.base) == atom:
-            return True
-    return False
 
 
 def unrolled(state: State, iterator: Value) -> tuple[Value, ...] | None:

@@ -77,12 +77,16 @@ class Class:
         return None
 
 
-def named_callees(code: Code) -> Iterator[tuple[str, ev.Call | None]]:
-    """Every dotted name that a code object (with the codes inside it) mentions; calls with their event."""
+def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.Call | None]]:
+    """Every dotted name that a code object mentions; calls with their event.
+
+    `inside`: with the codes inside it.
+    """
     pending = [code]
     while pending:
         at = pending.pop()
-        pending += at.codes
+        if inside:
+            pending += at.codes
         names: dict[int, str] = {}
         for block in at.blocks:
             for event in block.events:

@@ -105,8 +105,18 @@ class Frame:
         return site
 
     def unknown(self, event: object) -> Value:
-        """A new unknown value made at `event`."""
-        return v.just(Obj(self.fresh(event)))
+        """A new unknown value made at `event`.
+
+        Where nothing was learnt of the one made there before, both go by one name; only conditions on it end.
+        """
+        site = Site(event, self.context)
+        if site in self.run.born:
+            if site in self.state.heap or site in self.state.graphs:
+                return v.just(Obj(self.fresh(event)))
+            self.state.forget(site)
+        else:
+            self.run.born.add(site)
+        return v.just(Obj(site))
 
     def make(self, event: object, record: r.Record) -> Value:
         """A new object made at `event`."""

@@ -82,6 +82,7 @@ class Interpreter:
         self.class_of: dict[Code, Class] = {}
         self.evidence: dict[object, set[str]] = {}
         self.grew = False
+        self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.files: dict[str, imports.Loaded] = {}
@@ -129,6 +130,7 @@ class Interpreter:
     def forget(self) -> None:
         """Start over: what was learnt of the code stays, what was solved and recorded goes."""
         self._memo.clear()
+        self.dropped.clear()
         self.born.clear()
         self.steps = 0
 
@@ -138,6 +140,8 @@ class Interpreter:
         if what not in known:
             known.add(what)
             self.grew = True
+            if not _is_local(identity):
+                self.grew_shared = True
 
     def is_file_scope(self, scope: int) -> bool:
         return scope in self.scopes
@@ -151,10 +155,16 @@ class Interpreter:
         loaded = self.scopes.get(scope)
         return loaded.context if loaded is not None else next(iter(self.scopes.values())).context
 
-    def note_global(self, variable: Variable, value: Value) -> None:
-        """Remember, whatever the order of execution, what a name of a file may hold."""
+    def note_global(self, variable: Variable, value: Value) -> bool:
+        """Remember, whatever the order of execution, what a name of a file may hold.
+
+        True where that says it all: a function, a class or an import, and the only thing the name ever holds.
+        """
         known = self.globals.get(variable)
-        self.globals[variable] = value if known is None else v.join(known, value)
+        joined = self.globals[variable] = value if known is None else v.join(known, value)
+        return joined == value and all(
+            isinstance(atom, (v.Func, v.Cls, v.Ext, v.File)) and getattr(atom, "owner", None) is None for atom in value
+        )
 
     def lookup(self, code: Code, name: str) -> str | Class | Code | None:
         """What a dotted name means in a code object, seen from the names of its file."""
@@ -309,6 +319,15 @@ class Interpreter:
             if last is not None:
                 last.state.join(outcome.state)
                 last.value = v.join(last.value, outcome.value)
+
+
+def _is_local(identity: object) -> bool:
+    """Whether only one root can speak of it: what a root was given or made."""
+    while isinstance(identity, v.Path):
+        identity = identity.base
+    if isinstance(identity, v.Site):
+        return next(iter(reversed(list(identity.context.chain())))).code.kind != "file"
+    return isinstance(identity, Context) and identity.code.kind != "file"
 
 
 def _moved(state: State, source: Block, target: Block) -> State:

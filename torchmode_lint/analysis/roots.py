@@ -33,14 +33,14 @@ MAX_ROUNDS = 3
 
 
 def run(source: SourceFile, root: Path | None) -> Program:
-    """Analyse a file, again while its use of unknown things teaches what they are."""
+    """Analyse a file, again while its use of things that its functions share teaches what they are."""
     interpreter = Interpreter(Program(source), Project(root))
     for _ in range(MAX_ROUNDS):
-        interpreter.grew = False
+        interpreter.grew_shared = False
         interpreter.program = Program(source)
         interpreter.forget()
         _round(interpreter, source)
-        if not interpreter.grew:
+        if not interpreter.grew_shared:
             break
     return interpreter.program
 
@@ -53,22 +53,22 @@ def _round(run: Interpreter, source: SourceFile) -> None:
     after = loaded.state or State()
     pending = [code for code in _functions(source.code) if code not in run.visited]
     mentioned = {
-        name.rpartition(".")[2] for code in pending for name, event in named_callees_of(code) if event is not None
+        name.rpartition(".")[2]
+        for code in pending
+        for name, event in named_callees(code, inside=False)
+        if event is not None
     }
     first = [code for code in pending if code.name not in mentioned]
     for code in (*first, *pending):
         if code not in run.visited and _is_reached(run, code):
-            start(run, code, after)
-
-
-def named_callees_of(code: Code) -> Iterator[tuple[str, object]]:
-    """What a code object itself calls, the codes inside it left aside."""
-    inner = code.codes
-    code.codes = []
-    try:
-        yield from list(named_callees(code))
-    finally:
-        code.codes = inner
+            for _ in range(MAX_ROUNDS):
+                run.grew = False
+                sizes = _sizes(run.program)
+                start(run, code, after)
+                run.forget()
+                if not run.grew:
+                    break
+                _cut(run.program, sizes)
 
 
 def _functions(code: Code) -> Iterator[Code]:

@@ -181,6 +181,14 @@ class State:
             if not any(isinstance(a, Obj) and v.id_mentions(a.id, site) for a in fact)
         }
 
+    def forget(self, identity: Identity) -> None:
+        """A symbol stands for another value from here on: conditions on it no longer hold."""
+        gone = [
+            fact for fact in self.facts if any(isinstance(a, Obj) and v.id_within(a.id, identity) for a in fact)
+        ]
+        for fact in gone:
+            del self.facts[fact]
+
     def knows(self, site: Site) -> bool:
         """Whether anything is said of the newest object of `site`."""
         if site in self.heap or site in self.graphs:

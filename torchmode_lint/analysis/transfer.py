@@ -67,12 +67,16 @@ def load(frame: Frame, variable: ev.Variable) -> Value:
 
 def _store(frame: Frame, event: ev.Store) -> None:
     value = frame.get(event.src)
-    frame.state.env[event.variable] = value
     run = frame.run
     if run.is_file_scope(event.variable.scope):
-        run.note_global(event.variable, value)
+        if run.note_global(event.variable, value):
+            frame.state.env.pop(event.variable, None)
+        else:
+            frame.state.env[event.variable] = value
         if frame.context.code.kind == "function":
             tracking.mark(frame, run.program.stored, [value])
+    else:
+        frame.state.env[event.variable] = value
     if frame.context.code.kind == "class":
         cls = run.classes.get(frame.context.code)
         if cls is not None:
@@ -267,9 +271,7 @@ def _adopt(frame: Frame, identity: v.Identity, value: Value) -> None:
 
 
 def _forget_conditions(frame: Frame, identity: v.Identity, name: str) -> None:
-    from torchmode_lint.analysis.branches import forget
-
-    forget(frame.state, Obj(Path(identity, name)))
+    frame.state.forget(Path(identity, name))
 
 
 def _write_grad(frame: Frame, event: ev.Event, value: Value, owner: v.Identity | None) -> None:
@@ -676,6 +678,8 @@ def _make_class(frame: Frame, event: ev.MakeClass) -> None:
         loops = frame.state.loops
         frame.state = activation.outcomes[0].state.copy()
         frame.state.loops = dict(loops)
+        for slot in [s for s in frame.state.env if isinstance(s, ev.Variable) and s.scope == code.scope]:
+            del frame.state.env[slot]
     frame.set(event.dst, v.just(Cls(cls)))
 
 

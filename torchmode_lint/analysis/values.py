@@ -331,6 +331,19 @@ def aged_id(identity: Identity, site: Site) -> Identity:
             return identity
 
 
+def id_within(identity: Identity, wanted: Identity) -> bool:
+    """Whether `wanted` is what an identity names, hangs on, or is computed from."""
+    if identity == wanted:
+        return True
+    match identity:
+        case Path(base, _):
+            return id_within(base, wanted)
+        case Expression(_, operands, _, _):
+            return any(isinstance(a, Obj) and id_within(a.id, wanted) for operand in operands for a in operand)
+        case _:
+            return False
+
+
 def id_mentions(identity: Identity, site: Site) -> bool:
     if identity == site:
         return True
