@@ -56,17 +56,17 @@ def settle(scopes: list[Scope]) -> None:
     """Gives every variable its owner. `scopes` are all of the file's, the file's own first."""
     for scope in scopes:
         for name, variable in scope.variables.items():
-            owner = _owner(scope, name)
+            owner = _owner(scope, name, scopes[0].number)
             if owner != variable.scope:
                 # The one write to a frozen value, before anyone has compared or hashed it.
                 object.__setattr__(variable, "scope", owner)
 
 
-def _owner(scope: Scope, name: str) -> int:
+def _owner(scope: Scope, name: str, file: int) -> int:
     if scope.owns(name):
         return scope.number
     if name in scope.globals:
-        return 0
+        return file
     sees_class = scope.kind == "types"  # type parameters stand directly in a class and see its names
     outer = scope.parent
     while outer is not None:
@@ -74,7 +74,7 @@ def _owner(scope: Scope, name: str) -> int:
             if outer.owns(name):
                 return outer.number
             if name in outer.globals:
-                return 0
+                return file
             sees_class = outer.kind == "types" and sees_class
         outer = outer.parent
-    return 0
+    return file
