@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +53,8 @@ def run(*command: object, cwd: Path = ROOT, stdin: bytes = b"", **environment: s
 
 
 def torchmode(*arguments: object, cwd: Path = ROOT, stdin: bytes = b"", **environment: str) -> Ended:
-    """Run `torchmode-lint`."""
-    return run(sys.executable, "-m", "torchmode_lint", *arguments, cwd=cwd, stdin=stdin, **environment)
+    """Run `torchmode-lint`: the script, since `python -m` would look for modules in `cwd` first."""
+    return run(SCRIPTS / "torchmode-lint", *arguments, cwd=cwd, stdin=stdin, **environment)
 
 
 def check(*arguments: object, cwd: Path = ROOT, stdin: bytes = b"") -> Ended:
@@ -65,4 +64,4 @@ def check(*arguments: object, cwd: Path = ROOT, stdin: bytes = b"") -> Ended:
 
 def flake8(*arguments: object, cwd: Path = ROOT, stdin: bytes = b"") -> Ended:
     """Run flake8 for this plugin alone, no configuration file read."""
-    return run(sys.executable, "-m", "flake8", "--isolated", "--select=TML", *arguments, cwd=cwd, stdin=stdin)
+    return run(SCRIPTS / "flake8", "--isolated", "--select=TML", *arguments, cwd=cwd, stdin=stdin)

@@ -159,7 +159,7 @@ def test_a_file_of_20_000_lines(folder: Path) -> None:
 
 def nested(depth: int, indent: str = " ") -> str:
     """Functions `depth` deep, of which the innermost holds a diagnostic."""
-    lines = [f"{indent * level}def f{level}(net=net):" for level in range(depth)]
+    lines = [f"{indent * level}def f{level}():" for level in range(depth)]
     return BAD.replace("net.eval\n", "") + "\n".join(lines) + " net.eval\n"
 
 

@@ -138,7 +138,7 @@ def _diagnose(program: Program, options: Options, suppress: bool) -> list[Diagno
         for rule in enabled_rules(options.select, options.ignore)
         for each in rule.check(program)
         if each.confidence >= options.confidence
-        and not (suppress and source.suppressed(each.span.line, each.code, each.span.end_line))
+        and not (suppress and source.suppressed(each.span.line, each.code))
     )
 
 

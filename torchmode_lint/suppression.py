@@ -1,7 +1,7 @@
 """`# noqa` comments, read as flake8 reads them, so that both front ends agree.
 
-A comment anywhere in a logical line counts for all of it. `# flake8: noqa` on a line of its own counts
-for the file.
+A comment anywhere in a logical line counts for all of it. A line that begins with `# flake8: noqa` counts
+for the file, whatever codes it goes on to name: to flake8 too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tokenize
 
 _CODES = r"[A-Z]+[0-9]+(?:[,\s]+)?"
 _INLINE = re.compile(rf"# noqa(?::\s?(?P<codes>(?:{_CODES})+))?", re.IGNORECASE)
-_FILE = re.compile(rf"\s*# flake8[:=]\s*noqa(?::\s?(?P<codes>(?:{_CODES})+))?\s*$", re.IGNORECASE)
+_FILE = re.compile(r"\s*# flake8[:=]\s*noqa", re.IGNORECASE)
 _BETWEEN = re.compile(r"[,\s]+")
 _EVERYTHING = ("",)  # the prefix of every code
 
@@ -27,8 +27,8 @@ class Suppressions:
         if _INLINE.search(text) is None and "flake8" not in text.lower():
             return
         for line in lines:
-            if (whole := _FILE.match(line)) is not None:
-                self._in_file += _prefixes(whole)
+            if _FILE.match(line) is not None:
+                self._in_file = _EVERYTHING
         for first, last in _logical_lines(lines):
             found = _INLINE.search("\n".join(lines[first - 1 : last]))
             if found is not None:
