@@ -137,8 +137,7 @@ def _diagnose(program: Program, options: Options, suppress: bool) -> list[Diagno
         each
         for rule in enabled_rules(options.select, options.ignore)
         for each in rule.check(program)
-        if each.confidence >= options.confidence
-        and not (suppress and source.suppressed(each.span.line, each.code))
+        if each.confidence >= options.confidence and not (suppress and source.suppressed(each.span.line, each.code))
     )
 
 

@@ -308,7 +308,15 @@ def effect_of(name: str) -> Effect:
 LOSSES_AND_ACTIVATIONS = frozenset(name for name, effect in EFFECTS.items() if effect is Effect.STATELESS)
 
 # Bases whose subclasses are modules, or trainers that a framework drives.
-MODULE_BASES = ("torch.nn.", "timm.", "torchvision.", "transformers.", "diffusers.", "torch_geometric.nn.", "torch.jit.")
+MODULE_BASES = (
+    "torch.nn.",
+    "timm.",
+    "torchvision.",
+    "transformers.",
+    "diffusers.",
+    "torch_geometric.nn.",
+    "torch.jit.",
+)
 FRAMEWORK_BASES = (
     "pytorch_lightning.",
     "lightning.",

@@ -66,9 +66,7 @@ def guarded(frame: Frame, block: Block) -> bool:
     return False
 
 
-def _branch(
-    frame: Frame, block: Block, value: Value, then: Block, otherwise: Block
-) -> Iterator[tuple[Block, State]]:
+def _branch(frame: Frame, block: Block, value: Value, then: Block, otherwise: Block) -> Iterator[tuple[Block, State]]:
     may_true, may_false = possible(frame.state, value)
     # a while loop whose condition cannot be told runs at least once
     if may_true and may_false and block in block.loops and frame.state.loops.get(block) == 0:

@@ -16,6 +16,7 @@ from torchmode_lint.protocol import GradMode, Mode, Truth
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.analysis.state import Slot, State
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Call, Event
 
@@ -186,7 +187,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         entry.grad_why = frozenset({frame.point(event)})
     loops = frame.state.loops
     activation = run.solve(context, entry)
-    ways: list[tuple[object, Value]] = []
+    ways: list[tuple[State, Value]] = []
     for outcome in activation.outcomes:
         state = outcome.state.copy()
         state.loops = dict(loops)
@@ -194,48 +195,39 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         if func.grad:
             state.grad, state.grad_why = was
         _leave_scope(state.env, code)
-        value = outcome.value
-        ways.append((state, value))
+        ways.append((state, outcome.value or v.TOP))
     if not ways:
         frame.dead = True
         return v.EMPTY
-    states = [state for state, _ in ways]
-    first = states[0]
-    value = ways[0][1]
+    first, value = ways[0]
     for state, other in ways[1:]:
         if dst is None:
-            first.join(state)  # type: ignore[attr-defined]
+            first.join(state)
             value = v.join(value, other)
         else:
-            frame.fork(state, dst, _result(frame, event, func, other))  # type: ignore[arg-type]
-    frame.state = first  # type: ignore[assignment]
+            frame.fork(state, dst, other)
+    frame.state = first
     if code.is_generator:
         return frame.make(event, r.Sequence(activation.yielded))
-    return _result(frame, event, func, value)
+    return value
 
 
-def _result(frame: Frame, event: Event, func: Func, value: Value) -> Value:
-    return value or v.TOP
-
-
-def _leave_scope(env: dict[object, Value], code: Code) -> None:  # type: ignore[type-arg]
+def _leave_scope(env: dict[Slot, Value], code: Code) -> None:
     """The local names of a call are gone after it, unless an inner function may still read them."""
     if any(inner.kind in ("function", "lambda") for inner in code.codes):
         return
     gone = [
         slot
         for slot in env
-        if (isinstance(slot, Variable) and slot.scope == code.scope) or (isinstance(slot, tuple) and slot[0] == code.scope)
+        if (isinstance(slot, Variable) and slot.scope == code.scope)
+        or (isinstance(slot, tuple) and slot[0] == code.scope)
     ]
     for slot in gone:
         del env[slot]
 
 
-def bind(frame: Frame, entry: object, code: Code, arguments: Arguments) -> None:
+def bind(frame: Frame, entry: State, code: Code, arguments: Arguments) -> None:
     """Put the arguments of a call into the parameters of the code."""
-    from torchmode_lint.analysis.state import State
-
-    assert isinstance(entry, State)
     defaults = frame.run.defaults.get(code, ())
     positional = list(arguments.positional)
     keywords = dict(arguments.keywords)
@@ -267,10 +259,8 @@ def _rest(arguments: Arguments) -> Value:
     return arguments.rest or v.just(v.Tup(()))
 
 
-def _copy_new(frame: Frame, entry: object) -> None:
-    from torchmode_lint.analysis.state import State
-
-    assert isinstance(entry, State)
+def _copy_new(frame: Frame, entry: State) -> None:
+    """What was just made in the caller's state is there in the callee's, too."""
     for key, record in frame.state.heap.items():
         entry.heap.setdefault(key, record)
 

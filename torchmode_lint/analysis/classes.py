@@ -55,9 +55,10 @@ class Class:
 
     @property
     def is_module(self) -> bool:
-        return any(
-            base == "torch.nn.Module" or base.startswith(torch_api.MODULE_BASES) for base in self.external_bases()
-        ) and not self.is_framework
+        return (
+            any(base == "torch.nn.Module" or base.startswith(torch_api.MODULE_BASES) for base in self.external_bases())
+            and not self.is_framework
+        )
 
     @property
     def is_framework(self) -> bool:
@@ -104,11 +105,34 @@ def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.
                         yield names.get(func, "?"), event
 
 
+# What moves or shows a state of the protocol: code that names none of these has nothing to report.
+_RELEVANT = frozenset(
+    "backward eval train no_grad inference_mode enable_grad set_grad_enabled zero_grad step grad requires_grad_ "
+    "autograd training detach to cuda cpu optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
+)
+_ALONE = _RELEVANT - frozenset("to cuda cpu detach training grad step train".split())
+
+
+def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
+    """Whether a code object, or one that it may call by name, names anything of the protocol."""
+    seen: set[Code] = set()
+    pending = [code]
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        for name, _ in named_callees(at):
+            *first, last = name.split(".")
+            if "optim" in first or last in _ALONE or (last in _RELEVANT and len(seen) == 1):
+                return True
+            pending += by_name.get(last, ())
+    return False
+
+
 def constants(code: Code) -> dict[int, object]:
     """The registers of a code object that hold a literal."""
-    return {
-        event.dst: event.value for block in code.blocks for event in block.events if isinstance(event, ev.Constant)
-    }
+    return {event.dst: event.value for block in code.blocks for event in block.events if isinstance(event, ev.Constant)}
 
 
 _SELF_TRAINING = "self.training"
@@ -123,9 +147,7 @@ def dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | No
     return cls.dependent
 
 
-def _dependence(
-    cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]
-) -> Truth:
+def _dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
     answers = {Truth.NO}
     for one in cls.line():
         answers.add(_code_dependence(one.code, lookup, seen))
@@ -143,9 +165,7 @@ def strongest(answers: set[Truth]) -> Truth:
     return Truth.MAYBE if Truth.MAYBE in answers else Truth.NO
 
 
-def _code_dependence(
-    code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]
-) -> Truth:
+def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
     answers = {Truth.NO}
     literals: dict[int, object] | None = None
     for name, call in named_callees(code):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event, Register
 
 MAX_REACH = 5
+
+_Seen: TypeAlias = "dict[Identity, None] | None"
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ class Frame:
         site = Site(event, self.context)
         if site in self.run.born:
             self.state.age(site)
-            if any(v.aged(value, site) is not value for value in self.regs.values()):
+            if any(site in v.sites_of(value) for value in self.regs.values()):
                 self.regs = {register: v.aged(value, site) for register, value in self.regs.items()}
         else:
             self.run.born.add(site)
@@ -124,9 +126,9 @@ class Frame:
         self.state.heap[site] = record
         return v.just(Obj(site))
 
-    def reach(self, value: Value, depth: int = 0, seen: set[Identity] | None = None) -> Iterator[Atom]:
+    def reach(self, value: Value, depth: int = 0, seen: _Seen = None) -> Iterator[Atom]:
         """The atoms of a value and of the tuples and containers in it."""
-        seen = set() if seen is None else seen
+        seen = {} if seen is None else seen
         for atom in value:
             yield atom
             if depth >= MAX_REACH:
@@ -135,7 +137,7 @@ class Frame:
                 for item in atom.items:
                     yield from self.reach(item, depth + 1, seen)
             elif isinstance(atom, Obj) and atom.id not in seen:
-                seen.add(atom.id)
+                seen[atom.id] = None
                 for inner in self._inside(atom.id):
                     yield from self.reach(inner, depth + 1, seen)
 

@@ -34,7 +34,8 @@ MAX_PARTITIONS = 8
 MAX_OUTCOMES = 4
 MAX_FRAMES = 6
 MAX_DEPTH = 10
-MAX_STEPS = 120_000
+MAX_STEPS = 20_000
+MAX_FILE_STEPS = 150_000
 MAX_MEMO = 12
 
 
@@ -74,6 +75,7 @@ class Interpreter:
         self.project = project
         self.recording = False
         self.steps = 0
+        self.spent = 0
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
         self.globals: dict[Variable, Value] = {}
@@ -195,9 +197,7 @@ class Interpreter:
     def may_enter(self, context: Context, code: Code) -> bool:
         return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())
 
-    def solve(
-        self, context: Context, entry: State, start: Block | None = None, to_yield: bool = False
-    ) -> Activation:
+    def solve(self, context: Context, entry: State, start: Block | None = None, to_yield: bool = False) -> Activation:
         """The fixpoint of a code object from `entry`; `to_yield` stops at each yield."""
         start = context.code.entry if start is None else start
         known = self._memo.setdefault((context, start, to_yield), [])
@@ -274,7 +274,8 @@ class Interpreter:
                 yield handler, _moved(entry.copy(), block, handler)
         for event in block.events:
             self.steps += len(frames)
-            if self.steps > MAX_STEPS:
+            self.spent += len(frames)
+            if self.steps > MAX_STEPS or self.spent > MAX_FILE_STEPS:
                 raise OverBudget
             if activation.to_yield and isinstance(event, ev.Yield):
                 after = block.successors()[0] if block.successors() else None

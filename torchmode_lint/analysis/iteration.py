@@ -49,9 +49,7 @@ def _object_elements(frame: Frame, identity: v.Identity, event: object) -> Value
         case r.Loader():
             return v.just(BATCH)
         case r.Parameters(owners, named, modules):
-            some: Value = frozenset(
-                Obj(Path(owner, "*")) if modules else v.Param(owner) for owner in owners
-            )
+            some: Value = frozenset(Obj(Path(owner, "*")) if modules else v.Param(owner) for owner in owners)
             return v.just(v.Tup((frame.unknown(event), some))) if named else some
         case r.Groups(optimizer):
             return v.just(Obj(Path(optimizer, "group")))

@@ -265,7 +265,9 @@ def _no_graph(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 
 
 def _backward(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    retain = calls.truth_of(arguments.get(2, "retain_graph"), calls.truth_of(arguments.get(3, "create_graph"), Truth.NO))
+    retain = calls.truth_of(
+        arguments.get(2, "retain_graph"), calls.truth_of(arguments.get(3, "create_graph"), Truth.NO)
+    )
     tracking.backward(frame, event, arguments.get(0, "tensors") or v.EMPTY, retain)
     return v.NONE
 
@@ -302,7 +304,9 @@ def _pure(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
         return known
     operands = tuple(arguments.all())
     if all(_is_stable(o) for o in operands):
-        depth = 1 + max((a.id.depth for o in operands for a in o if isinstance(a, Obj) and isinstance(a.id, Expression)), default=0)
+        depth = 1 + max(
+            (a.id.depth for o in operands for a in o if isinstance(a, Obj) and isinstance(a.id, Expression)), default=0
+        )
         if depth <= v.MAX_DEPTH:
             return v.just(Obj(Expression(name, operands, "call", depth)))
     return frame.unknown(event)
@@ -351,7 +355,9 @@ def _elements(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
         return arguments.positional[1] if len(arguments.positional) > 1 else frame.unknown(event)
     first = arguments.first
     atom = v.single(first)
-    if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), (r.Sequence, r.Parameters, r.Loader, r.Groups)):
+    if isinstance(atom, Obj) and isinstance(
+        frame.state.heap.get(atom.id), (r.Sequence, r.Parameters, r.Loader, r.Groups)
+    ):
         if name in ("builtins.list", "builtins.tuple"):
             record = frame.state.heap[atom.id]
             return frame.make(event, record)
@@ -372,7 +378,9 @@ def _sequence(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
                 owners |= record.owners
     if owners:
         return frame.make(event, r.Parameters(frozenset(owners)))
-    return frame.make(event, r.Sequence(v.join_all(elements(frame, value, (event, "e")) for value in arguments.all()) or v.TOP))
+    return frame.make(
+        event, r.Sequence(v.join_all(elements(frame, value, (event, "e")) for value in arguments.all()) or v.TOP)
+    )
 
 
 def _partial(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:

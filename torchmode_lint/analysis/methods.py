@@ -31,7 +31,7 @@ from torchmode_lint.analysis.values import (
     Tup,
     Value,
 )
-from torchmode_lint.protocol import Mode, Truth
+from torchmode_lint.protocol import Gradients, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
@@ -254,7 +254,9 @@ def tensor_method(frame: Frame, event: Event, t: Tensor, name: str, arguments: A
     if not t.exact and name in ("items", "values", "keys", "update", "append", "get", "split", "chunk", "unbind"):
         return v.just(part(t))
     functions = [a for value in arguments.all() for a in value if isinstance(a, (Func, Obj))]
-    if not t.exact and any(isinstance(frame.state.heap.get(a.id), r.Optimizer) for a in functions if isinstance(a, Obj)):
+    if not t.exact and any(
+        isinstance(frame.state.heap.get(a.id), r.Optimizer) for a in functions if isinstance(a, Obj)
+    ):
         return calls.unknown_call(frame, event, arguments, receiver=v.just(t))
     return calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
 
@@ -374,7 +376,9 @@ def _mapping_method(
         known = record.get(v.constant(arguments.first, Ellipsis))
         return known if known is not None else (every or frame.unknown(event))
     if name == "values":
-        return frame.make(event, r.Sequence(every, tuple(value for _, value in record.items) if not record.element else None))
+        return frame.make(
+            event, r.Sequence(every, tuple(value for _, value in record.items) if not record.element else None)
+        )
     if name == "items":
         pairs = tuple(v.just(Tup((v.const(key), value))) for key, value in record.items)
         if record.element or not pairs:
@@ -542,7 +546,7 @@ def _note_optimizer(frame: Frame, identity: Identity, what: str) -> bool:
     frame.run.learn(identity, what)
     known = frame.run.evidence[identity]
     if {"step", "zero_grad"} <= known and "module" not in known:
-        frame.state.heap[identity] = r.Optimizer(None, r.Gradients.ENTRY)
+        frame.state.heap[identity] = r.Optimizer(None, Gradients.ENTRY)
         return True
     return False
 
@@ -558,9 +562,7 @@ def _unknown_zero_grad(frame: Frame, event: Event, identity: Identity) -> Value:
 def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arguments) -> Value:
     if not arguments.positional or isinstance(v.single(arguments.first), Func):
         if _note_optimizer(frame, identity, "step"):
-            return _optimizer_method(
-                frame, event, identity, frame.state.heap[identity], "step", arguments
-            )
+            return _optimizer_method(frame, event, identity, frame.state.heap[identity], "step", arguments)
         for atom in arguments.first:
             if isinstance(atom, Func):
                 calls.inline(frame, event, atom, Arguments())

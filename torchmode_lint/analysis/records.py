@@ -164,9 +164,7 @@ class Library:
     kind: str
 
 
-Record: TypeAlias = (
-    "Module | Optimizer | Instance | Sequence | Mapping | Loader | Parameters | Groups | GradSwitch | Resumable | Library"
-)
+Record: TypeAlias = "Module | Optimizer | Instance | Sequence | Mapping | Loader | Parameters | Groups | GradSwitch | Resumable | Library"
 
 
 def join_records(a: Record | None, b: Record | None) -> Record | None:

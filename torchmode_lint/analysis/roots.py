@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import Class, named_callees
+from torchmode_lint.analysis.classes import Class, named_callees, relevant
 from torchmode_lint.analysis.frame import Arguments, Frame
 from torchmode_lint.analysis.interpreter import Interpreter, OverBudget
 from torchmode_lint.analysis.program import Program
@@ -58,9 +58,12 @@ def _round(run: Interpreter, source: SourceFile) -> None:
         for name, event in named_callees(code, inside=False)
         if event is not None
     }
+    by_name: dict[str, list[Code]] = {}
+    for code in _functions(source.code):
+        by_name.setdefault(code.name, []).append(code)
     first = [code for code in pending if code.name not in mentioned]
     for code in (*first, *pending):
-        if code not in run.visited and _is_reached(run, code):
+        if code not in run.visited and _is_reached(run, code) and relevant(code, by_name):
             for _ in range(MAX_ROUNDS):
                 run.grew = False
                 sizes = _sizes(run.program)

@@ -7,6 +7,7 @@ Joining two states is done by `join`; whether two states may be joined at all, o
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import values as v
@@ -83,12 +84,7 @@ class State:
                 heap.append((key, record.mode, record.frozen))
             elif isinstance(record, Optimizer):
                 heap.append((key, record.grads))
-        leaves = [
-            (slot, atom.leaf)
-            for slot, value in self.env.items()
-            for atom in value
-            if isinstance(atom, Tensor) and atom.grad is Truth.YES and not atom.may and atom.leaf is not Truth.MAYBE
-        ]
+        leaves = [(slot, leaf) for slot, value in self.env.items() if (leaf := _known_leaf(value)) is not None]
         loops = frozenset((block, turn) for block, turn in self.loops.items())
         return (self.grad, loops, frozenset(heap), frozenset(leaves))
 
@@ -158,7 +154,8 @@ class State:
             return
         old = Site(site.event, site.context, 1)
         for slot, value in self.env.items():
-            self.env[slot] = v.aged(value, site)
+            if site in v.sites_of(value):
+                self.env[slot] = v.aged(value, site)
         heap: dict[Identity, Record] = {}
         for key, record in self.heap.items():
             new_key = v.aged_id(key, site)
@@ -183,9 +180,7 @@ class State:
 
     def forget(self, identity: Identity) -> None:
         """A symbol stands for another value from here on: conditions on it no longer hold."""
-        gone = [
-            fact for fact in self.facts if any(isinstance(a, Obj) and v.id_within(a.id, identity) for a in fact)
-        ]
+        gone = [fact for fact in self.facts if any(isinstance(a, Obj) and v.id_within(a.id, identity) for a in fact)]
         for fact in gone:
             del self.facts[fact]
 
@@ -193,7 +188,7 @@ class State:
         """Whether anything is said of the newest object of `site`."""
         if site in self.heap or site in self.graphs:
             return True
-        if any(v.aged(value, site) is not value for value in self.env.values()):
+        if any(site in v.sites_of(value) for value in self.env.values()):
             return True
         if any(v.id_mentions(key, site) for key, _ in self.attrs):
             return True
@@ -241,6 +236,15 @@ def aged_record(record: Record, site: Site) -> Record:
             return r.Groups(v.aged_id(optimizer, site))
         case _:
             return record
+
+
+@lru_cache(maxsize=1 << 16)
+def _known_leaf(value: Value) -> Truth | None:
+    """Whether a tensor that was made to require grad is a leaf, where that is known."""
+    for atom in value:
+        if isinstance(atom, Tensor) and atom.grad is Truth.YES and not atom.may and atom.leaf is not Truth.MAYBE:
+            return atom.leaf
+    return None
 
 
 def truths(value: Value) -> tuple[frozenset[Atom], frozenset[Atom]]:

@@ -132,6 +132,7 @@ def forward(
     inputs = [t for value in arguments.all() for t in frame.tensors(value)]
     inputs_grad = _require_grad(inputs)
     grad = frame.state.grad
+    off = GradMode.OFF in grad
     if frame.run.recording:
         frame.run.program.forwards.append(
             Forward(
@@ -156,7 +157,7 @@ def forward(
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
-    sure = direct and GradMode.OFF not in grad
+    sure = direct and not off
     whole = Tensor(
         may=frozenset({site}).union(*(t.may for t in inputs)),
         must=frozenset({site}).union(*(t.must for t in inputs)) if sure else frozenset(),

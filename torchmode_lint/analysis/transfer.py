@@ -210,7 +210,9 @@ def _class_attribute(frame: Frame, event: ev.Event, identity: v.Identity, cls: C
     result = v.EMPTY
     for atom in found:
         if isinstance(atom, Func) and atom.kind == "property":
-            result = v.join(result, calls.call_method(frame, event, v.just(replace(atom, kind="")), identity, Arguments()))
+            result = v.join(
+                result, calls.call_method(frame, event, v.just(replace(atom, kind="")), identity, Arguments())
+            )
         elif isinstance(atom, Func) and atom.owner is None and atom.kind != "static":
             owner = v.just(Cls(cls)) if atom.kind == "class" else v.just(Obj(identity))
             result = v.join(result, v.just(replace(atom, owner=owner)))

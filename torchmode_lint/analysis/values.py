@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.protocol import Truth
@@ -314,9 +315,47 @@ def detached(t: Tensor) -> Tensor:
 
 def aged(value: Value, site: Site) -> Value:
     """`value` with the newest object of `site` become one of the older ones."""
-    if not any(_mentions(atom, site) for atom in value):
+    if site not in sites_of(value):
         return value
     return normal(frozenset(_aged_atom(atom, site) for atom in value))
+
+
+@lru_cache(maxsize=1 << 16)
+def sites_of(value: Value) -> frozenset[Site]:
+    """Every site that a value names, however deep."""
+    return frozenset(site for atom in value for site in _atom_sites(atom))
+
+
+@lru_cache(maxsize=1 << 16)
+def sites_of_id(identity: Identity) -> frozenset[Site]:
+    """Every site that an identity names."""
+    match identity:
+        case Site():
+            return frozenset({identity})
+        case Path(base, _):
+            return sites_of_id(base)
+        case Expression(_, operands, _, _):
+            return frozenset().union(*(sites_of(operand) for operand in operands))
+        case _:
+            return frozenset()
+
+
+def _atom_sites(atom: Atom) -> Iterable[Site]:
+    match atom:
+        case Tensor():
+            return atom.may | atom.data
+        case Obj(identity) | Param(identity, _):
+            return sites_of_id(identity)
+        case Tup(items):
+            return frozenset().union(*(sites_of(item) for item in items))
+        case Bound(owner, _):
+            return _atom_sites(owner)
+        case Func(_, owner, _, _) if owner is not None:
+            return sites_of(owner)
+        case Super(_, owner):
+            return sites_of(owner)
+        case _:
+            return ()
 
 
 def aged_id(identity: Identity, site: Site) -> Identity:
@@ -345,35 +384,11 @@ def id_within(identity: Identity, wanted: Identity) -> bool:
 
 
 def id_mentions(identity: Identity, site: Site) -> bool:
-    if identity == site:
-        return True
-    match identity:
-        case Path(base, _):
-            return id_mentions(base, site)
-        case Expression(_, operands, _, _):
-            return any(_mentions(atom, site) for operand in operands for atom in operand)
-        case _:
-            return False
-
-
-def _mentions(atom: Atom, site: Site) -> bool:
-    match atom:
-        case Tensor():
-            return site in atom.may or site in atom.data
-        case Obj(identity) | Param(identity, _):
-            return id_mentions(identity, site)
-        case Tup(items):
-            return any(_mentions(a, site) for item in items for a in item)
-        case Bound(owner, _):
-            return _mentions(owner, site)
-        case Func(_, owner, _, _):
-            return owner is not None and any(_mentions(a, site) for a in owner)
-        case _:
-            return False
+    return site in sites_of_id(identity)
 
 
 def _aged_atom(atom: Atom, site: Site) -> Atom:
-    if not _mentions(atom, site):
+    if site not in _atom_sites(atom):
         return atom
     old = Site(site.event, site.context, 1)
 

@@ -95,10 +95,12 @@ def delete(b: Builder, target: cst.CSTNode) -> None:
     if isinstance(target, cst.Name):
         b.emit(ev.Delete(b.index(), target, b.bind(target.value)))
     elif isinstance(target, cst.Attribute):
-        b.emit(ev.DeleteAttribute(b.index(), target, expression(b, target.value), target.attr.value))
+        obj = expression(b, target.value)
+        b.emit(ev.DeleteAttribute(b.index(), target, obj, target.attr.value))
     elif isinstance(target, cst.Subscript):
         obj = expression(b, target.value)
-        b.emit(ev.DeleteItem(b.index(), target, obj, subscript_key(b, target)))
+        key = subscript_key(b, target)
+        b.emit(ev.DeleteItem(b.index(), target, obj, key))
     elif isinstance(target, cst.Tuple | cst.List):
         for element in target.elements:
             delete(b, element.value)

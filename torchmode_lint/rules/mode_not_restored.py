@@ -95,7 +95,11 @@ def check(program: Program) -> Iterator[Diagnostic]:
         why = evaluation.ordered(frozenset().union(*(graph.why for graph in left_over)))
         trail = [program.note(point, "put into eval mode here") for point in why]
         trail = [note for point, note in zip(why, trail, strict=True)]
-        trail = [n for point in why for n in (*program.call_notes(point.context), program.note(point, "put into eval mode here"))]
+        trail = [
+            n
+            for point in why
+            for n in (*program.call_notes(point.context), program.note(point, "put into eval mode here"))
+        ]
         yield program.diagnostic(
             RULE,
             found.event,
