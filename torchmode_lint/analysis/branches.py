@@ -197,12 +197,10 @@ def _distinct(state: State, item: Value) -> bool:
             return False
 
 
-def last_turn(state: State, head: Block) -> int:
+def last_turn(state: State, head: Block, scope: int) -> int:
     """The turn of a loop from which on turns are not told apart."""
     if isinstance(head.end, cfg.Next):
-        for slot, value in state.env.items():
-            if isinstance(slot, tuple) and slot[1] == head.end.iterator:
-                items = unrolled(state, value)
-                if items is not None:
-                    return len(items)
+        items = unrolled(state, state.env.get((scope, head.end.iterator), v.EMPTY))
+        if items is not None:
+            return len(items)
     return 1

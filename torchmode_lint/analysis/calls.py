@@ -195,6 +195,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         if func.grad:
             state.grad, state.grad_why = was
         _leave_scope(state.env, code)
+        _drop_garbage(state, context, outcome.value)
         ways.append((state, outcome.value or v.TOP))
     if not ways:
         frame.dead = True
@@ -224,6 +225,29 @@ def _leave_scope(env: dict[Slot, Value], code: Code) -> None:
     ]
     for slot in gone:
         del env[slot]
+
+
+_SCRAP = (r.Sequence, r.Mapping, r.Parameters, r.GradSwitch, r.Loader, r.Library)
+
+
+def _drop_garbage(state: State, context: v.Context, value: Value) -> None:
+    """What a call made and nothing holds any more would only make later states differ."""
+    made = [
+        key
+        for key, record in state.heap.items()
+        if isinstance(key, v.Site) and key.context is context and isinstance(record, _SCRAP)
+    ]
+    if not made:
+        return
+    held = v.sites_of(value).union(
+        *(v.sites_of(one) for one in state.attrs.values()), *(v.sites_of(one) for one in state.env.values())
+    )
+    for record in state.heap.values():
+        held |= r.sites_of(record)
+    for key in made:
+        if key not in held:
+            del state.heap[key]
+            state.saved.pop(key, None)
 
 
 def bind(frame: Frame, entry: State, code: Code, arguments: Arguments) -> None:

@@ -34,8 +34,8 @@ MAX_PARTITIONS = 8
 MAX_OUTCOMES = 4
 MAX_FRAMES = 6
 MAX_DEPTH = 10
-MAX_STEPS = 20_000
-MAX_FILE_STEPS = 150_000
+MAX_STEPS = 40_000
+MAX_FILE_STEPS = 200_000
 MAX_MEMO = 12
 
 
@@ -267,11 +267,12 @@ class Interpreter:
                 heapq.heappush(queue, (block.number, index))
 
     def _run_block(self, activation: Activation, block: Block, entry: State) -> Iterator[tuple[Block, State]]:
+        scope = activation.context.code.scope
         frames = [Frame(self, activation.context, entry.copy())]
         frames[0].guarded = self.recording and branches.guarded(frames[0], block)
         if block.handlers:
             for handler in block.handlers:
-                yield handler, _moved(entry.copy(), block, handler)
+                yield handler, _moved(entry.copy(), block, handler, scope)
         for event in block.events:
             self.steps += len(frames)
             self.spent += len(frames)
@@ -295,13 +296,13 @@ class Interpreter:
                     frame.state.env[activation.context.code.scope, register] = value
             if block.handlers:
                 for handler in block.handlers:
-                    yield handler, _moved(frame.state.copy(), block, handler)
+                    yield handler, _moved(frame.state.copy(), block, handler, scope)
             if isinstance(block.end, cfg.Return):
                 value = v.NONE if block.end.value is None else frame.get(block.end.value)
                 self._leave(activation, Outcome(frame.state, value))
                 continue
             for target, state in branches.ways(frame, block):
-                yield target, _moved(state, block, target)
+                yield target, _moved(state, block, target, scope)
 
     def _leave(self, activation: Activation, outcome: Outcome) -> None:
         outcome.state.loops = {}
@@ -331,13 +332,13 @@ def _is_local(identity: object) -> bool:
     return isinstance(identity, Context) and identity.code.kind != "file"
 
 
-def _moved(state: State, source: Block, target: Block) -> State:
+def _moved(state: State, source: Block, target: Block, scope: int) -> State:
     """The state on the edge: which turn of each loop around the target this is."""
     loops: dict[Block, int] = {}
     for head in target.loops:
         turn = state.loops.get(head, 0)
         if head is target:
-            turn = min(turn + 1, branches.last_turn(state, head)) if head in source.loops else 0
+            turn = min(turn + 1, branches.last_turn(state, head, scope)) if head in source.loops else 0
         loops[head] = turn
     state.loops = loops
     return state

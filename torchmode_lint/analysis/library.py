@@ -239,8 +239,7 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     """`Variable(x)` is `x`; with `requires_grad=True` a leaf; with `volatile=True` (torch < 0.4) no graph."""
     volatile = arguments.keywords.get("volatile")
     if volatile is not None and calls.truth_of(volatile, Truth.NO) is not Truth.NO:
-        frame.state.grad |= GradMode.OFF
-        frame.state.grad_why = frozenset({frame.point(event)})
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, volatile=True))
     wants = calls.truth_of(arguments.get(1, "requires_grad"), Truth.NO)
     tensors = [t for value in arguments.positional[:1] for t in frame.tensors(value)]
     if wants is Truth.YES:
@@ -307,7 +306,7 @@ def _pure(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
         depth = 1 + max(
             (a.id.depth for o in operands for a in o if isinstance(a, Obj) and isinstance(a.id, Expression)), default=0
         )
-        if depth <= v.MAX_DEPTH:
+        if depth <= 4:
             return v.just(Obj(Expression(name, operands, "call", depth)))
     return frame.unknown(event)
 

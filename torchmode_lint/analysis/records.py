@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Value, join
+from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Site, Value, join, sites_of_id
+from torchmode_lint.analysis.values import sites_of as value_sites
 from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
@@ -218,6 +219,23 @@ def _join_mappings(a: Mapping, b: Mapping) -> Mapping:
         items.append((key, value if other is None else join(value, other)))
     items += [(key, value) for key, value in b.items if a.get(key) is None]
     return Mapping(join(a.element, b.element), tuple(items))
+
+
+def sites_of(record: Record) -> frozenset[Site]:
+    """The sites that a record refers to."""
+    match record:
+        case Sequence(element, items):
+            return value_sites(element).union(*(value_sites(item) for item in items or ()))
+        case Mapping(element, items):
+            return value_sites(element).union(*(value_sites(value) for _, value in items))
+        case Optimizer(owns=owns) if owns:
+            return frozenset().union(*(sites_of_id(one) for one in owns))
+        case Parameters(owners=owners):
+            return frozenset().union(*(sites_of_id(one) for one in owners))
+        case Module(parts=parts):
+            return frozenset().union(*(sites_of_id(one) for one in parts))
+        case _:
+            return frozenset()
 
 
 def sequence(values: Iterable[Value]) -> Sequence:

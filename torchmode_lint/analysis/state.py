@@ -85,8 +85,12 @@ class State:
             elif isinstance(record, Optimizer):
                 heap.append((key, record.grads))
         leaves = [(slot, leaf) for slot, value in self.env.items() if (leaf := _known_leaf(value)) is not None]
-        loops = frozenset((block, turn) for block, turn in self.loops.items())
-        return (self.grad, loops, frozenset(heap), frozenset(leaves))
+        return (self.grad, self._turns(), frozenset(heap), frozenset(leaves))
+
+    def _turns(self) -> tuple[tuple[Block, int], ...]:
+        """The turns of the two innermost loops, and of every loop that is unrolled."""
+        turns = tuple(self.loops.items())
+        return turns if len(turns) <= 2 else (*(one for one in turns[:-2] if one[1] > 1), *turns[-2:])
 
     def join(self, other: State) -> bool:
         """Make this cover `other` too; whether anything changed."""

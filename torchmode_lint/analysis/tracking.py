@@ -131,7 +131,7 @@ def forward(
     record = ensure_module(frame, identity)
     inputs = [t for value in arguments.all() for t in frame.tensors(value)]
     inputs_grad = _require_grad(inputs)
-    grad = frame.state.grad
+    grad = GradMode.OFF if any(t.volatile for t in inputs) else frame.state.grad
     off = GradMode.OFF in grad
     if frame.run.recording:
         frame.run.program.forwards.append(

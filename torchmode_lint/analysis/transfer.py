@@ -328,6 +328,8 @@ def _nothing(frame: Frame, event: ev.Event) -> None:
 
 # --- operators ----------------------------------------------------------------------------------------
 
+MAX_EXPRESSION = 4  # `not (i + 1) % n == 0`; deeper ones would grow turn by turn
+
 _FOLDED: dict[str, Callable[[Any, Any], object]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -378,6 +380,9 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
     if folded is not None:
         frame.set(event.dst, folded)
         return
+    if isinstance(event, ev.InPlace):
+        frame.set(event.dst, frame.unknown(event))  # a counter: another value each time
+        return
     frame.set(event.dst, _expression(frame, event, event.operator, (left, right)))
 
 
@@ -415,7 +420,7 @@ def _expression(frame: Frame, event: ev.Event, operator: str, operands: tuple[Va
                 depth = max(depth, atom.id.depth + 1)
             elif isinstance(atom, (Tup, Func)):
                 return frame.unknown(event)
-    if depth > v.MAX_DEPTH:
+    if depth > MAX_EXPRESSION:
         return frame.unknown(event)
     return v.just(Obj(Expression(operator, operands, depth=depth)))
 

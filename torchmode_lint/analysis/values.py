@@ -90,8 +90,8 @@ class Tensor:
     """A tensor (or a structure of tensors that a forward or an unknown function returned).
 
     `may` and `must` are the graphs it hangs on, on some path and on every path; `data` are the forwards
-    that its numbers come from, also through `detach`. `synthetic`: made of random or constant numbers
-    only. `asked`: somebody made it, or what it comes from, require grad by hand. `retains`: whether `.grad` will be kept although it is no leaf.
+    that its numbers come from, also through `detach`; these do not age. `synthetic`: made of random or constant numbers
+    only. `volatile`: made so, which until torch 0.4 switched recording off. `asked`: somebody made it, or what it comes from, require grad by hand. `retains`: whether `.grad` will be kept although it is no leaf.
     """
 
     may: frozenset[Site] = frozenset()
@@ -104,6 +104,7 @@ class Tensor:
     exact: bool = True
     moved: bool = False
     asked: bool = False
+    volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
             exact=result.exact and t.exact,
             moved=result.moved or t.moved,
             asked=result.asked or t.asked,
+            volatile=result.volatile or t.volatile,
         )
     return result
 
@@ -305,6 +307,7 @@ def derived(sources: Iterable[Tensor], *, exact: bool = True) -> Tensor:
         synthetic=bool(sources) and all(t.synthetic for t in sources),
         exact=exact and all(t.exact for t in sources),
         asked=any(t.asked for t in sources),
+        volatile=any(t.volatile for t in sources),
     )
 
 
@@ -343,7 +346,7 @@ def sites_of_id(identity: Identity) -> frozenset[Site]:
 def _atom_sites(atom: Atom) -> Iterable[Site]:
     match atom:
         case Tensor():
-            return atom.may | atom.data
+            return atom.may
         case Obj(identity) | Param(identity, _):
             return sites_of_id(identity)
         case Tup(items):
@@ -397,7 +400,7 @@ def _aged_atom(atom: Atom, site: Site) -> Atom:
 
     match atom:
         case Tensor():
-            return replace(atom, may=moved(atom.may), must=moved(atom.must), data=moved(atom.data))
+            return replace(atom, may=moved(atom.may), must=moved(atom.must))
         case Obj(identity):
             return Obj(aged_id(identity, site))
         case Param(identity, gradient):

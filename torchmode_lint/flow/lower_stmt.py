@@ -96,7 +96,10 @@ def _assert(b: Builder, node: cst.Assert) -> None:
 
 
 def _expression_statement(b: Builder, node: cst.Expr) -> None:
-    if not isinstance(node.value, cst.SimpleString | cst.ConcatenatedString | cst.Ellipsis):
+    value = node.value
+    while isinstance(value, cst.ConcatenatedString) and isinstance(value.left, cst.SimpleString):
+        value = value.right
+    if not isinstance(value, cst.SimpleString | cst.Ellipsis):  # a docstring, or `...`
         src = expression(b, node.value)
         b.emit(ev.Discard(b.index(), node, src))
 
