@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import library, methods, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.classes import named_callees
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import ANY, Atom, Bound, Cls, Ext, Func, Obj, Path, Tensor, Value
 from torchmode_lint.flow.events import Variable
@@ -168,8 +169,10 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     if func.owner is not None:
         arguments = Arguments((func.owner, *arguments.positional), arguments.keywords, arguments.rest)
     if not run.may_enter(frame.context, code):
-        return unknown_call(frame, event, arguments)
+        return unknown_call(frame, event, arguments, made=(event, code))
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
+    if is_plain(frame, func, arguments):
+        return unknown_call(frame, event, arguments, neutral=True, made=(event, code))
     entry = frame.state.copy()
     entry.outer = frame.state.turn()
     bind(frame, entry, code, arguments)
@@ -186,7 +189,9 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         entry.grad = {"off": GradMode.OFF, "on": GradMode.ON}.get(func.grad, GradMode.ENTRY)
         entry.grad_why = frozenset({frame.point(event)})
     loops = frame.state.loops
+    stash = _hide(frame, entry, code)
     activation = run.solve(context, entry)
+    stash = _shown(stash, activation.made)
     ways: list[tuple[State, Value]] = []
     for outcome in activation.outcomes:
         state = outcome.state.copy()
@@ -195,6 +200,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         if func.grad:
             state.grad, state.grad_why = was
         _leave_scope(state.env, code)
+        state.env.update(stash)
         _drop_garbage(state, context, outcome.value)
         ways.append((state, outcome.value or v.TOP))
     if not ways:
@@ -211,6 +217,57 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     if code.is_generator:
         return frame.make(event, r.Sequence(activation.yielded))
     return value
+
+
+def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
+    """Take out of a callee's state what it cannot see, so that its solution serves more calls."""
+    seen = set()
+    at: Code | None = code
+    while at is not None:
+        seen.add(at.scope)
+        at = at.parent
+    reads = frame.run.reads
+    hidden = {
+        c.code.scope: reads(c.code) for c in frame.context.chain() if c.code.kind == "file" or c.code.scope not in seen
+    }
+    stash: dict[Slot, Value] = {}
+    for slot, value in entry.env.items():
+        if isinstance(slot, Variable):
+            read = hidden.get(slot.scope)
+            if read is not None and slot.name not in read:
+                stash[slot] = value
+        elif slot[0] in hidden:
+            stash[slot] = value
+    for slot in stash:
+        del entry.env[slot]
+    return stash
+
+
+def _shown(stash: dict[Slot, Value], made: set[v.Site]) -> dict[Slot, Value]:
+    """What was hidden from a call, with what the call made anew become older in it."""
+    for slot, value in stash.items():
+        for site in v.sites_of(value) & made:
+            value = v.aged(value, site)
+        stash[slot] = value
+    return stash
+
+
+def is_plain(frame: Frame, func: Func, arguments: Arguments) -> bool:
+    """Whether a call can do nothing to the protocol: no such name in its reach, nothing of it in its arguments."""
+    if func.kind or func.grad or not frame.run.is_plain(func.code):
+        return False
+    for value in arguments.all():
+        for atom in frame.reach(value):
+            match atom:
+                case Tensor(may=may) if may:
+                    return False
+                case Obj(identity):
+                    record = frame.state.heap.get(identity)
+                    if isinstance(record, (r.Module, r.Optimizer)) or "module" in frame.run.evidence.get(identity, ()):
+                        return False
+                case Func() | Cls() | Bound():
+                    return False
+    return True
 
 
 def _leave_scope(env: dict[Slot, Value], code: Code) -> None:
@@ -304,7 +361,7 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
     else:
         frame.state.heap[site] = r.Instance(cls)
     init = cls.method("__init__")
-    if init is not None:
+    if init is not None and not (frame.run.is_plain(cls.code) and not _parts(frame, arguments)):
         call_method(frame, event, init, site, arguments)
     if cls.is_module:
         record = frame.state.heap.get(site)
@@ -324,14 +381,18 @@ def _parts(frame: Frame, arguments: Arguments) -> frozenset[v.Identity]:
 
 def trains(cls: Class) -> bool:
     """Whether a module's class also drives the protocol, so that its constructor must be followed."""
-    from torchmode_lint.analysis.classes import named_callees
-
-    names = ("backward", "zero_grad", "eval", "train", "no_grad")
     return any(
-        event is not None and name.rpartition(".")[2] in names
-        for one in cls.line()
-        for name, event in named_callees(one.code)
+        event is not None and _drives(name) for one in cls.line() for name, event in named_callees(one.code)
+    ) or any(
+        event is not None and name in ("self.eval", "self.train", "self.requires_grad_")
+        for atom in cls.method("__init__") or ()
+        if isinstance(atom, Func)
+        for name, event in named_callees(atom.code)
     )
+
+
+def _drives(name: str) -> bool:
+    return name.rpartition(".")[2] in ("backward", "zero_grad")
 
 
 def operation(frame: Frame, arguments: Arguments, exact: bool = True) -> Value:
@@ -350,9 +411,17 @@ def operation(frame: Frame, arguments: Arguments, exact: bool = True) -> Value:
 
 
 def unknown_call(
-    frame: Frame, event: Event, arguments: Arguments, *, receiver: Value = v.EMPTY, neutral: bool = False
+    frame: Frame,
+    event: Event,
+    arguments: Arguments,
+    *,
+    receiver: Value = v.EMPTY,
+    neutral: bool = False,
+    made: object = None,
 ) -> Value:
     """A call whose body cannot be seen. `neutral`: it is known to leave modes and gradients alone.
+
+    `made` stands for the result, where the event itself stands for something else (a constructed object).
 
     A module among the arguments may be applied; tensors may be part of the result; an optimizer beside
     a tensor may mean that a loss is taken backward and a step is made.
@@ -367,18 +436,15 @@ def unknown_call(
     functions = [atom for atom in reached if isinstance(atom, Func)]
     tracking.mark(frame, program.passed, values)
     if neutral:
-        return _unknown_result(frame, event, tensors)
+        return _unknown_result(frame, made or event, tensors)
     if tensors and optimizers:
         tracking.backward(frame, event, frozenset(tensors), Truth.MAYBE)
     data_given = bool(tensors) or any(isinstance(a, Obj) and a.id not in frame.state.heap for a in reached)
     result: Value
     if modules and data_given and len(modules) <= 3:
-        made = [
-            tracking.forward(frame, event, module, arguments, direct=False, extra=modules) for module in modules[:1]
-        ]
-        result = v.join_all(made)
+        result = tracking.forward(frame, event, modules[0], arguments, direct=False, extra=modules)
     else:
-        result = _unknown_result(frame, event, tensors)
+        result = _unknown_result(frame, made or event, tensors)
     for identity in (*modules, *optimizers):
         tracking.blur_mode(frame, identity)
     for func in functions:
@@ -386,7 +452,7 @@ def unknown_call(
     return result
 
 
-def _unknown_result(frame: Frame, event: Event, tensors: list[Tensor]) -> Value:
+def _unknown_result(frame: Frame, event: object, tensors: list[Tensor]) -> Value:
     if any(t.data or t.may for t in tensors):
         return v.just(v.derived(tensors, exact=False))
     return frame.unknown(event)

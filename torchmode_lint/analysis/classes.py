@@ -130,6 +130,55 @@ def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
     return False
 
 
+_MEANT = frozenset(
+    {
+        *(Effect.LAYER, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING, Effect.RUNNING, Effect.CONTAINER),
+        *(Effect.SHARING, Effect.FACTORY, Effect.PRETRAINED, Effect.OPTIMIZER, Effect.LOADER, Effect.LIBRARY),
+        *(Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG, Effect.PARAMETER, Effect.VARIABLE, Effect.BACKWARD),
+        *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.COPY, Effect.STATELESS),
+    }
+)
+
+
+def plain(code: Code, lookup: Callable[[Code, str], str | Class | Code | None]) -> bool:
+    """Whether a code object, with all it may call, names nothing that belongs to the protocol."""
+    seen: set[Code] = set()
+    pending = [code]
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if len(seen) > _MAX_CLASSES or at.is_generator:
+            return False
+        for name, call in named_callees(at):
+            last = name.rpartition(".")[2]
+            if last in _RELEVANT or last == "apply":
+                return False
+            if call is None:
+                target = lookup(at, name)
+            else:
+                continue
+            if isinstance(target, str):
+                if effect_of(target) in _MEANT:
+                    return False
+            elif isinstance(target, Class):
+                pending.append(target.code)
+            elif target is not None:
+                pending.append(target)
+            elif name.startswith("self.") and "." not in name[5:]:
+                pending += _methods_named(at, name[5:])
+    return True
+
+
+def _methods_named(code: Code, name: str) -> list[Code]:
+    """Methods of the class around a code object that go by a name."""
+    at: Code | None = code
+    while at is not None and at.kind != "class":
+        at = at.parent
+    return [] if at is None else [inner for inner in at.codes if inner.name == name]
+
+
 def constants(code: Code) -> dict[int, object]:
     """The registers of a code object that hold a literal."""
     return {event.dst: event.value for block in code.blocks for event in block.events if isinstance(event, ev.Constant)}

@@ -98,6 +98,8 @@ class Frame:
     def fresh(self, event: object) -> Site:
         """The identity of what is made at `event` now; what was made there before becomes older."""
         site = Site(event, self.context)
+        if self.run.active:
+            self.run.active[-1].made.add(site)
         if site in self.run.born:
             self.state.age(site)
             if any(site in v.sites_of(value) for value in self.regs.values()):

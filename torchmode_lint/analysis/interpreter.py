@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import branches, imports, transfer
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.classes import plain
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.state import State
@@ -64,6 +65,7 @@ class Activation:
     signatures: dict[Block, list[tuple[object, ...]]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     yielded: Value = v.EMPTY
+    made: set[Site] = field(default_factory=set)
     recorded: bool = False
 
 
@@ -90,6 +92,8 @@ class Interpreter:
         self.files: dict[str, imports.Loaded] = {}
         self.scopes: dict[int, imports.Loaded] = {}
         self.active: list[Activation] = []
+        self._plain: dict[Code, bool] = {}
+        self._reads: dict[Code, frozenset[str]] = {}
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
         self._memo: dict[tuple[Context, Block, bool], list[Activation]] = {}
 
@@ -194,6 +198,29 @@ class Interpreter:
             case _:
                 return None
 
+    def is_plain(self, code: Code) -> bool:
+        """Whether neither a code object nor what it calls names anything of the protocol."""
+        known = self._plain.get(code)
+        if known is None:
+            known = self._plain[code] = plain(code, self.lookup)
+        return known
+
+    def reads(self, code: Code) -> frozenset[str]:
+        """The names of a code's own scope that the codes inside it read."""
+        known = self._reads.get(code)
+        if known is None:
+            names: set[str] = set()
+            pending = list(code.codes)
+            while pending:
+                at = pending.pop()
+                pending += at.codes
+                for block in at.blocks:
+                    for event in block.events:
+                        if isinstance(event, (ev.Load, ev.Store)) and event.variable.scope == code.scope:
+                            names.add(event.variable.name)
+            known = self._reads[code] = frozenset(names)
+        return known
+
     def may_enter(self, context: Context, code: Code) -> bool:
         return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())
 
@@ -203,6 +230,8 @@ class Interpreter:
         known = self._memo.setdefault((context, start, to_yield), [])
         for activation in known:
             if activation.entry.same(entry):
+                if self.active:
+                    self.active[-1].made |= activation.made
                 if self.recording:
                     self.record(activation)
                 return activation
@@ -245,6 +274,8 @@ class Interpreter:
             for target, after in self._run_block(activation, block, state):
                 self._arrive(activation, target, after, queue)
         self.active.pop()
+        if self.active:
+            self.active[-1].made |= activation.made
 
     def _arrive(self, activation: Activation, block: Block, state: State, queue: list[tuple[int, int]]) -> None:
         """A state reaches a block: join a partition, or open one; queue it if it says anything new."""
