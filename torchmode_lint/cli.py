@@ -122,8 +122,10 @@ def _check(paths: Iterable[Path], options: Options, output_format: str, stdin_fi
 def _reports(found: list[Found], options: Options, stdin_filename: Path | None) -> Iterator[FileReport]:
     from torchmode_lint.engine import check_paths
 
-    visible = len(found) >= _LONG_RUN and sys.stderr.isatty()
-    with click.progressbar(found, label="Checking", file=sys.stderr, hidden=not visible) as each:
+    if len(found) < _LONG_RUN or not sys.stderr.isatty():
+        yield from check_paths(found, options, stdin_filename)
+        return
+    with click.progressbar(found, label="Checking", file=sys.stderr) as each:
         yield from check_paths(each, options, stdin_filename)
 
 
