@@ -74,3 +74,12 @@ def test_the_readmes_test_command_is_what_ci_runs() -> None:
     assert command in (ROOT / "README.md").read_text()
     script = (ROOT / ".ci" / "run").read_text()
     assert command in script and Path(command.split()[1]) in {path.relative_to(ROOT) for path in ROOT.glob("tests/*")}
+
+
+def test_the_floors_that_are_tested_are_the_floors_that_are_declared() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for name, version in re.findall(
+        r"^([a-z0-9]+)==([0-9.]+)$", (ROOT / ".ci" / "floors.txt").read_text(), re.MULTILINE
+    ):
+        declared = re.findall(rf'"{name}>=([0-9.]+)"', text)
+        assert declared and all(version == floor or version == f"{floor}.0" for floor in declared), name
