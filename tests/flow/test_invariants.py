@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from graphs import all_codes, corpus, events_of, reached
+
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.shared import end_read, reads, writes

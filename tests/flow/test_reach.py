@@ -6,9 +6,9 @@ import re
 
 import libcst
 import pytest
-
 from graphs import all_codes, lowered, reached
 from programs import PROGRAMS
+
 from torchmode_lint.flow.events import Call
 
 MARK = re.compile(r"\b(?:live|dead)\((\d+)\)")

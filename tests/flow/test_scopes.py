@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import libcst
 import pytest
-
 from graphs import all_codes, corpus, events_of, lowered
+
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.events import Delete, Load, Store
 from torchmode_lint.flow.lower import lower_file
