@@ -46,6 +46,9 @@ _NOT_CODE = re.compile(
 )
 _BRACKET = re.compile(r"[()\[\]{}]")
 
+# The size of new threads' stacks is one number for all threads.
+_STACK_SIZE = threading.Lock()
+
 T = TypeVar("T")
 
 
@@ -96,7 +99,10 @@ class SourceFile:
             self._places = _retried(lambda: wrapper.resolve(PositionProvider))
         place = self._places[node]
         start, end = place.start, place.end
-        return Span(self.path, start.line, start.column + 1, end.line, end.column + 1)
+        # libcst drops form feeds at the beginning of a file.
+        dropped = len(self.text) - len(self.text.lstrip("\f"))
+        first, last = (dropped if line == 1 else 0 for line in (start.line, end.line))
+        return Span(self.path, start.line, start.column + 1 + first, end.line, end.column + 1 + last)
 
     @property
     def noqa(self) -> Suppressions:
@@ -220,14 +226,15 @@ def _with_room(call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001  (it goes on in the caller's thread)
             errors.append(error)
 
-    usual = threading.stack_size(_STACK_BYTES)
-    try:
-        thread = threading.Thread(target=run)
-        thread.start()
-    except (RuntimeError, MemoryError):  # no room for such a stack: the usual one will do for usual files
-        return call()
-    finally:
-        threading.stack_size(usual)
+    thread = threading.Thread(target=run)
+    with _STACK_SIZE:
+        usual = threading.stack_size(_STACK_BYTES)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # no room for such a stack: the usual one will do for usual files
+            return call()
+        finally:
+            threading.stack_size(usual)
     thread.join()
     if errors:
         raise errors[0]

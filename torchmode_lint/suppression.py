@@ -1,6 +1,7 @@
 """`# noqa` comments, read as flake8 reads them, so that both front ends agree.
 
-A comment anywhere in a logical line counts for all of it. A line that begins with `# flake8: noqa` counts
+A comment counts for its own line and for what a string or a backslash joins to it, not for all of a statement
+in brackets. A line that begins with `# flake8: noqa` counts
 for the file, whatever codes it goes on to name: to flake8 too.
 """
 
