@@ -8,6 +8,7 @@ effect. The facts behind the tables were measured on torch 2.13.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 
 
@@ -153,10 +154,13 @@ EFFECTS: dict[str, Effect] = {
         Effect.CREATE,
         "torch.",
         "zeros ones empty full rand randn randint randperm arange linspace logspace eye normal bernoulli "
-        "zeros_like ones_like empty_like full_like rand_like randn_like randint_like FloatTensor Tensor LongTensor "
-        "cuda.FloatTensor cuda.LongTensor",
+        "zeros_like ones_like empty_like full_like rand_like randn_like randint_like",
     ),
-    **_named(Effect.FROM_DATA, "torch.", "tensor from_numpy as_tensor load frombuffer BoolTensor ByteTensor"),
+    **_named(
+        Effect.FROM_DATA,
+        "torch.",
+        "tensor from_numpy as_tensor frombuffer Tensor FloatTensor LongTensor IntTensor DoubleTensor BoolTensor ByteTensor cuda.FloatTensor cuda.LongTensor",
+    ),
     "torch.load": Effect.UNKNOWN,
     "torch.jit.load": Effect.UNKNOWN,
     "torch.autograd.Variable": Effect.VARIABLE,
@@ -296,7 +300,7 @@ def effect_of(name: str) -> Effect:
     if direct is not None:
         return direct
     if name.endswith(_PRETRAINED_METHODS) and name.startswith(_PRETRAINED_LIBRARIES):
-        return Effect.PRETRAINED if "Tokenizer" not in name and "Processor" not in name else Effect.NEUTRAL
+        return Effect.PRETRAINED if is_module_base(name.rpartition(".")[0]) else Effect.NEUTRAL
     cut = len(name)
     while (cut := name.rfind(".", 0, cut)) >= 0:
         effect = _PREFIXES.get(name[: cut + 1])
@@ -310,13 +314,25 @@ LOSSES_AND_ACTIVATIONS = frozenset(name for name, effect in EFFECTS.items() if e
 # Bases whose subclasses are modules, or trainers that a framework drives.
 MODULE_BASES = (
     "torch.nn.",
-    "timm.",
-    "torchvision.",
-    "transformers.",
-    "diffusers.",
+    "timm.models.",
+    "timm.layers.",
+    "torchvision.models.",
+    "torchvision.ops.",
     "torch_geometric.nn.",
-    "torch.jit.",
 )
+_LARGE_LIBRARIES = ("transformers.", "diffusers.", "pytorch_transformers.", "pytorch_pretrained_bert.")
+_NOT_MODULES = ("Config", "Tokenizer", "Processor", "Extractor", "Output", "Trainer", "Callback", "Pipeline", "Dataset")
+_MODEL_NAME = re.compile(r"Model|For[A-Z]|UNet|VAE|Autoencoder")
+
+
+def is_module_base(name: str) -> bool:
+    """Whether a class of this external name is an nn.Module."""
+    if name.startswith(_LARGE_LIBRARIES):
+        last = name.rpartition(".")[2]
+        return bool(_MODEL_NAME.search(last)) and not any(word in last for word in _NOT_MODULES)
+    return name.startswith(MODULE_BASES) and not name.startswith(("torch.nn.Parameter", "torch.nn.functional."))
+
+
 FRAMEWORK_BASES = (
     "pytorch_lightning.",
     "lightning.",

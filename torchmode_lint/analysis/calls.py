@@ -65,6 +65,7 @@ def evaluated(frame: Frame, event: Call) -> Arguments:
     rest = v.EMPTY
     for argument in event.arguments:
         value = frame.get(argument.src)
+        tracking.keep(frame, value)
         if argument.star == "*" and not rest:
             atom = v.single(value)
             record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
@@ -168,7 +169,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     run, code = frame.run, func.code
     if func.owner is not None:
         arguments = Arguments((func.owner, *arguments.positional), arguments.keywords, arguments.rest)
-    if not run.may_enter(frame.context, code):
+    if not run.may_enter(frame.context, code) or not run.matters(code):
         return unknown_call(frame, event, arguments, made=(event, code))
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
     if is_plain(frame, func, arguments):
@@ -199,7 +200,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         state.outer = frame.state.outer
         if func.grad:
             state.grad, state.grad_why = was
-        _leave_scope(state.env, code)
+        _leave_scope(frame, state.env, code)
         state.env.update(stash)
         _drop_garbage(state, context, outcome.value)
         ways.append((state, outcome.value or v.TOP))
@@ -228,7 +229,10 @@ def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
         at = at.parent
     reads = frame.run.reads
     hidden = {
-        c.code.scope: reads(c.code) for c in frame.context.chain() if c.code.kind == "file" or c.code.scope not in seen
+        scope: reads(c.code)
+        for c in frame.context.chain()
+        if c.code.kind == "file" or c.code.scope not in seen
+        for scope in frame.run.own_scopes(c.code)
     }
     stash: dict[Slot, Value] = {}
     for slot, value in entry.env.items():
@@ -247,7 +251,7 @@ def _shown(stash: dict[Slot, Value], made: set[v.Site]) -> dict[Slot, Value]:
     """What was hidden from a call, with what the call made anew become older in it."""
     for slot, value in stash.items():
         for site in v.sites_of(value) & made:
-            value = v.aged(value, site)
+            value = v.renamed(value, site, v.older(site))
         stash[slot] = value
     return stash
 
@@ -270,15 +274,14 @@ def is_plain(frame: Frame, func: Func, arguments: Arguments) -> bool:
     return True
 
 
-def _leave_scope(env: dict[Slot, Value], code: Code) -> None:
+def _leave_scope(frame: Frame, env: dict[Slot, Value], code: Code) -> None:
     """The local names of a call are gone after it, unless an inner function may still read them."""
-    if any(inner.kind in ("function", "lambda") for inner in code.codes):
-        return
+    own = frame.run.own_scopes(code)
+    read = frame.run.reads(code)
     gone = [
         slot
         for slot in env
-        if (isinstance(slot, Variable) and slot.scope == code.scope)
-        or (isinstance(slot, tuple) and slot[0] == code.scope)
+        if (slot.scope in own and slot.name not in read if isinstance(slot, Variable) else slot[0] == code.scope)
     ]
     for slot in gone:
         del env[slot]

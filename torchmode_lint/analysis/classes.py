@@ -55,10 +55,7 @@ class Class:
 
     @property
     def is_module(self) -> bool:
-        return (
-            any(base == "torch.nn.Module" or base.startswith(torch_api.MODULE_BASES) for base in self.external_bases())
-            and not self.is_framework
-        )
+        return any(torch_api.is_module_base(base) for base in self.external_bases()) and not self.is_framework
 
     @property
     def is_framework(self) -> bool:
@@ -110,6 +107,7 @@ _RELEVANT = frozenset(
     "backward eval train no_grad inference_mode enable_grad set_grad_enabled zero_grad step grad requires_grad_ "
     "autograd training detach to cuda cpu optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
 )
+_ATTRIBUTES = _RELEVANT - {"to", "cuda", "cpu", "optim"} | {"apply"}
 _ALONE = _RELEVANT - frozenset("to cuda cpu detach training grad step train".split())
 
 
@@ -153,7 +151,7 @@ def plain(code: Code, lookup: Callable[[Code, str], str | Class | Code | None]) 
             return False
         for name, call in named_callees(at):
             last = name.rpartition(".")[2]
-            if last in _RELEVANT or last == "apply":
+            if last in _ALONE or ("." in name and last in _ATTRIBUTES):
                 return False
             if call is None:
                 target = lookup(at, name)
@@ -200,6 +198,8 @@ def _dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | N
     answers = {Truth.NO}
     for one in cls.line():
         answers.add(_code_dependence(one.code, lookup, seen))
+        if _takes_modules(one.code):
+            answers.add(Truth.MAYBE)
     for base in cls.external_bases():
         if base not in ("torch.nn.Module", "builtins.object", "torch.nn.Sequential", "abc.ABC"):
             known = base.startswith(("torchvision.", "timm.", "transformers.", "diffusers."))
@@ -212,6 +212,33 @@ def strongest(answers: set[Truth]) -> Truth:
     if Truth.YES in answers:
         return Truth.YES
     return Truth.MAYBE if Truth.MAYBE in answers else Truth.NO
+
+
+def _takes_modules(cls_code: Code) -> bool:
+    """Whether a constructor keeps an argument that the class later calls, or puts one into a container."""
+    called = {name for name, event in named_callees(cls_code) if event is not None}
+    for init in (code for code in cls_code.codes if code.name == "__init__"):
+        parameters = {parameter.name for parameter in init.parameters[1:]}
+        given: set[int] = set()
+        names: dict[int, str] = {}
+        for block in init.blocks:
+            for event in block.events:
+                match event:
+                    case ev.Load(dst=dst, variable=variable):
+                        names[dst] = variable.name
+                        if variable.name in parameters and variable.scope == init.scope:
+                            given.add(dst)
+                    case ev.Attribute(dst=dst, obj=obj, name=name):
+                        names[dst] = f"{names.get(obj, '?')}.{name}"
+                    case ev.SetAttribute(name=name, src=src) if src in given and f"self.{name}" in called:
+                        return True
+                    case ev.Call(func=func, arguments=arguments):
+                        last = names.get(func, "?").rpartition(".")[2]
+                        if last in ("ModuleList", "ModuleDict", "Sequential") and any(
+                            a.src in given for a in arguments
+                        ):
+                            return True
+    return False
 
 
 def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:

@@ -33,7 +33,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
         if forward.direct and not forward.synthetic and program.here(forward.context):
             by_key.setdefault((forward.key, forward.identity), []).append(forward)
     for (key, _), observed in by_key.items():
-        if (key in program.fed and not fed_too) or key in program.dropped:
+        if (key in program.fed and not fed_too) or key not in program.kept:
             continue
         # what is computed with gradients off is not trained, even where other paths train it
         group = [f for f in observed if grad_is_off(f) or key not in program.trained]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_REACH = 5
 
+# Of these the newest and the older ones need not be told apart.
+_UNTOLD = (r.GradSwitch, r.Parameters, r.Groups, r.Loader, r.Library)
+
 _Seen: TypeAlias = "dict[Identity, None] | None"
 
 
@@ -103,7 +106,7 @@ class Frame:
         if site in self.run.born:
             self.state.age(site)
             if any(site in v.sites_of(value) for value in self.regs.values()):
-                self.regs = {register: v.aged(value, site) for register, value in self.regs.items()}
+                self.regs = {register: v.renamed(value, site, v.older(site)) for register, value in self.regs.items()}
         else:
             self.run.born.add(site)
         return site
@@ -124,7 +127,11 @@ class Frame:
 
     def make(self, event: object, record: r.Record) -> Value:
         """A new object made at `event`."""
-        site = self.fresh(event)
+        if isinstance(record, _UNTOLD):
+            site = Site(event, self.context)
+            self.run.born.add(site)
+        else:
+            site = self.fresh(event)
         self.state.heap[site] = record
         return v.just(Obj(site))
 

@@ -107,10 +107,8 @@ def _load_path(frame: Frame, path: FilePath) -> File | None:
 
 
 def merge(state: State, loaded: Loaded) -> None:
-    """Bring the globals and objects of an imported file into the state, once."""
+    """Bring the objects of an imported file into the state, once; its names are found among the globals."""
     assert loaded.state is not None
-    for slot, value in loaded.state.env.items():
-        state.env.setdefault(slot, value)
     for key, record in loaded.state.heap.items():
         state.heap.setdefault(key, record)
     for pair, value in loaded.state.attrs.items():
@@ -127,9 +125,8 @@ def _star(frame: Frame, target: File | None, module_name: str, level: int) -> No
         return
     loaded = frame.run.scopes[target.scope]
     here.open_star = here.open_star or loaded.open_star
-    source = loaded.state.env if loaded.state is not None else {}
-    for slot, value in source.items():
-        if isinstance(slot, Variable) and slot.scope == target.scope and not slot.name.startswith("_"):
+    for slot, value in list(frame.run.globals.items()):
+        if slot.scope == target.scope and not slot.name.startswith("_"):
             variable = Variable(here.source.code.scope, slot.name)
-            frame.state.env[variable] = value
-            frame.run.note_global(variable, value)
+            if not frame.run.note_global(variable, value):
+                frame.state.env[variable] = value

@@ -11,7 +11,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import branches, imports, transfer
+from torchmode_lint.analysis import branches, imports, tracking, transfer
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import plain
 from torchmode_lint.analysis.frame import Frame
@@ -36,8 +36,11 @@ MAX_OUTCOMES = 4
 MAX_FRAMES = 6
 MAX_DEPTH = 10
 MAX_STEPS = 40_000
-MAX_FILE_STEPS = 200_000
+MAX_FILE_STEPS = 160_000
 MAX_MEMO = 12
+
+# A file without any of these words neither knows torch nor touches modes and gradients.
+_WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 
 
 class OverBudget(Exception):
@@ -51,6 +54,14 @@ class Outcome:
     state: State
     value: Value
     block: Block | None = None
+
+    def join(self, other: Outcome) -> None:
+        """Cover the other way out too; the values are joined as a variable of the states would be."""
+        slot = (-1, 0)
+        self.state.env[slot], other.state.env[slot] = self.value, other.value
+        self.state.join(other.state)
+        self.value = self.state.env.pop(slot)
+        del other.state.env[slot]
 
 
 @dataclass(slots=True, eq=False)
@@ -92,6 +103,8 @@ class Interpreter:
         self.files: dict[str, imports.Loaded] = {}
         self.scopes: dict[int, imports.Loaded] = {}
         self.active: list[Activation] = []
+        self._matters: dict[Code, bool] = {}
+        self._scopes: dict[Code, frozenset[int]] = {}
         self._plain: dict[Code, bool] = {}
         self._reads: dict[Code, frozenset[str]] = {}
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
@@ -198,11 +211,36 @@ class Interpreter:
             case _:
                 return None
 
+    def matters(self, code: Code) -> bool:
+        """Whether the file of a code object can hold anything of the protocol at all, by its words."""
+        at = code
+        while at.parent is not None:
+            at = at.parent
+        known = self._matters.get(at)
+        if known is None:
+            loaded = self.scopes.get(at.scope)
+            text = loaded.source.text if loaded is not None else ""
+            known = self._matters[at] = loaded is None or any(word in text for word in _WORDS)
+        return known
+
     def is_plain(self, code: Code) -> bool:
         """Whether neither a code object nor what it calls names anything of the protocol."""
         known = self._plain.get(code)
         if known is None:
             known = self._plain[code] = plain(code, self.lookup)
+        return known
+
+    def own_scopes(self, code: Code) -> frozenset[int]:
+        """The scope of a code object and those of its comprehensions."""
+        known = self._scopes.get(code)
+        if known is None:
+            around = set()
+            at = code.parent
+            while at is not None:
+                around.add(at.scope)
+                at = at.parent
+            stored = {e.variable.scope for b in code.blocks for e in b.events if isinstance(e, ev.Store)}
+            known = self._scopes[code] = frozenset({code.scope} | (stored - around))
         return known
 
     def reads(self, code: Code) -> frozenset[str]:
@@ -330,6 +368,7 @@ class Interpreter:
                     yield handler, _moved(frame.state.copy(), block, handler, scope)
             if isinstance(block.end, cfg.Return):
                 value = v.NONE if block.end.value is None else frame.get(block.end.value)
+                tracking.keep(frame, value)
                 self._leave(activation, Outcome(frame.state, value))
                 continue
             for target, state in branches.ways(frame, block):
@@ -342,16 +381,14 @@ class Interpreter:
         signature = outcome.state.signature()
         for known in activation.outcomes:
             if known.block is outcome.block and known.state.signature() == signature:
-                known.state.join(outcome.state)
-                known.value = v.join(known.value, outcome.value)
+                known.join(outcome)
                 return
         if len(activation.outcomes) < MAX_OUTCOMES:
             activation.outcomes.append(outcome)
         else:
             last = next((o for o in reversed(activation.outcomes) if o.block is outcome.block), None)
             if last is not None:
-                last.state.join(outcome.state)
-                last.value = v.join(last.value, outcome.value)
+                last.join(outcome)
 
 
 def _is_local(identity: object) -> bool:

@@ -18,7 +18,9 @@ BATCH = Tensor(leaf=Truth.YES, grad=Truth.NO)
 
 def part(t: Tensor) -> Tensor:
     """One of the tensors of a structure, or a slice of a tensor: it may hang on the same graphs."""
-    return Tensor(t.may, frozenset(), t.data, Truth.MAYBE, t.grad, Truth.NO, t.synthetic, False, t.moved, t.asked, t.volatile)
+    return Tensor(
+        t.may, frozenset(), t.data, Truth.MAYBE, t.grad, Truth.NO, t.synthetic, False, t.moved, t.asked, t.volatile
+    )
 
 
 def elements(frame: Frame, value: Value, event: object) -> Value:

@@ -221,17 +221,20 @@ def _loader(frame: Frame, event: Event, name: str, arguments: Arguments) -> Valu
 
 def _create(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     wants = calls.truth_of(arguments.keywords.get("requires_grad"), Truth.NO)
+    frame.state.asked = frame.state.asked or wants is not Truth.NO
     return v.just(Tensor(leaf=Truth.YES, grad=wants, synthetic=True, asked=wants is not Truth.NO))
 
 
 def _from_data(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     wants = calls.truth_of(arguments.keywords.get("requires_grad"), Truth.NO)
     data = frozenset().union(*(t.data for value in arguments.all() for t in frame.tensors(value)))
+    frame.state.asked = frame.state.asked or wants is not Truth.NO
     return v.just(Tensor(data=data, leaf=Truth.YES, grad=wants, asked=wants is not Truth.NO))
 
 
 def _parameter(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     wants = calls.truth_of(arguments.get(1, "requires_grad"), Truth.YES)
+    frame.state.asked = True
     return v.just(Tensor(leaf=Truth.YES, grad=wants, asked=True))
 
 
@@ -243,6 +246,7 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     wants = calls.truth_of(arguments.get(1, "requires_grad"), Truth.NO)
     tensors = [t for value in arguments.positional[:1] for t in frame.tensors(value)]
     if wants is Truth.YES:
+        frame.state.asked = True
         return v.just(Tensor(leaf=Truth.YES, grad=Truth.YES, asked=True))
     if tensors:
         return v.just(replace(v.derived(tensors), leaf=Truth.MAYBE)) if len(tensors) > 1 else v.just(tensors[0])

@@ -282,6 +282,7 @@ def set_requires_grad(frame: Frame, t: Tensor, wants: Truth) -> Tensor:
     """`t.requires_grad_(wants)`: on a leaf it makes a leaf that requires grad; on a non-leaf nothing."""
     if t.leaf is Truth.NO:
         return t
+    frame.state.asked = True
     new = replace(t, grad=wants, moved=False, asked=wants is not Truth.NO)
     frame.state.replace_tensor(t, new)
     return new

@@ -115,7 +115,7 @@ class Program:
     returned: set[Key] = field(default_factory=set)
     stored: set[Key] = field(default_factory=set)
     passed: set[Key] = field(default_factory=set)
-    dropped: set[Key] = field(default_factory=set)
+    kept: set[Key] = field(default_factory=set)
     blind_backwards: set[Context] = field(default_factory=set)
     sources: dict[Code, SourceFile] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)

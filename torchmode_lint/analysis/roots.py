@@ -90,6 +90,9 @@ def start(run: Interpreter, code: Code, after: State) -> None:
     """Analyse a function as a root."""
     context = run.enter(None, None, code)
     state = blurred(after)
+    for slot, value in list(state.env.items()):
+        if isinstance(slot, tuple) or run.globals.get(slot) == value:
+            del state.env[slot]
     frame = Frame(run, context, state)
     cls = run.class_of.get(code)
     arguments: list[v.Value] = []

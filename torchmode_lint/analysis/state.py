@@ -7,13 +7,15 @@ Joining two states is done by `join`; whether two states may be joined at all, o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.records import Module, Optimizer, Record, Traced, join_records
 from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
-from torchmode_lint.protocol import GradMode, Truth
+from torchmode_lint.protocol import GradMode, Gradients, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.records import Points
@@ -26,7 +28,7 @@ Slot: TypeAlias = "Variable | tuple[int, Register]"
 class State:
     """What may hold at one point of the program, for one partition of the paths that lead there."""
 
-    __slots__ = ("attrs", "env", "facts", "grad", "grad_why", "graphs", "heap", "loops", "outer", "saved")
+    __slots__ = ("asked", "attrs", "env", "facts", "grad", "grad_why", "graphs", "heap", "loops", "outer", "saved")
 
     def __init__(self) -> None:
         self.env: dict[Slot, Value] = {}
@@ -39,6 +41,7 @@ class State:
         self.loops: dict[Block, int] = {}
         self.saved: dict[object, tuple[GradMode, Points]] = {}
         self.outer = 0
+        self.asked = False  # whether somebody made a tensor require grad on the way here
 
     def copy(self) -> State:
         new = State.__new__(State)
@@ -52,6 +55,7 @@ class State:
         new.loops = self.loops.copy()
         new.saved = self.saved.copy()
         new.outer = self.outer
+        new.asked = self.asked
         return new
 
     def same(self, other: State) -> bool:
@@ -80,11 +84,15 @@ class State:
         """
         heap: list[object] = []
         for key, record in self.heap.items():
+            # what was only just made says nothing yet
             if isinstance(record, Module):
-                heap.append((key, record.mode, record.frozen))
-            elif isinstance(record, Optimizer):
+                if record.chosen or record.mode is not Mode.TRAIN or record.frozen is not Truth.NO:
+                    heap.append((key, record.mode, record.frozen))
+            elif isinstance(record, Optimizer) and record.grads is not Gradients.CLEAN:
                 heap.append((key, record.grads))
-        leaves = [(slot, leaf) for slot, value in self.env.items() if (leaf := _known_leaf(value)) is not None]
+        leaves: list[object] = []
+        if self.asked:
+            leaves = [(slot, leaf) for slot, value in self.env.items() if (leaf := _known_leaf(value)) is not None]
         return (self.grad, self._turns(), frozenset(heap), frozenset(leaves))
 
     def _turns(self) -> tuple[tuple[Block, int], ...]:
@@ -94,7 +102,9 @@ class State:
 
     def join(self, other: State) -> bool:
         """Make this cover `other` too; whether anything changed."""
+        other = self.unify(other)
         changed = self._join_env(other) | self._join_heap(other)
+        self.asked = self.asked or other.asked
         for pair, value in other.attrs.items():
             mine = self.attrs.get(pair)
             # an attribute known on one side only is unknown on the other: still the better guess
@@ -154,33 +164,66 @@ class State:
 
     def age(self, site: Site) -> None:
         """The newest object of `site` becomes one of the older ones, before another is made there."""
-        if not self.knows(site):
-            return
-        old = Site(site.event, site.context, 1)
+        if self.knows(site):
+            self.rename(site, v.older(site))
+
+    def rename(self, site: Site, new: Site) -> None:
+        """What `site` names is called `new`, and joins what went by that name."""
         for slot, value in self.env.items():
             if site in v.sites_of(value):
-                self.env[slot] = v.aged(value, site)
+                self.env[slot] = v.renamed(value, site, new)
         heap: dict[Identity, Record] = {}
         for key, record in self.heap.items():
-            new_key = v.aged_id(key, site)
+            new_key = v.renamed_id(key, site, new)
             joined = join_records(heap[new_key], record) if new_key in heap else record
             if joined is not None:
-                heap[new_key] = aged_record(joined, site)
+                heap[new_key] = renamed_record(joined, site, new)
         self.heap = heap
         attrs: dict[tuple[Identity, str], Value] = {}
         for (key, name), value in self.attrs.items():
-            pair = (v.aged_id(key, site), name)
-            value = v.aged(value, site)
+            pair = (v.renamed_id(key, site, new), name)
+            value = v.renamed(value, site, new)
             attrs[pair] = v.join(attrs[pair], value) if pair in attrs else value
         self.attrs = attrs
         if site in self.graphs:
             graph = self.graphs.pop(site)
-            self.graphs[old] = self.graphs[old].join(graph) if old in self.graphs else graph
+            self.graphs[new] = self.graphs[new].join(graph) if new in self.graphs else graph
         self.facts = {
             fact: truth
             for fact, truth in self.facts.items()
             if not any(isinstance(a, Obj) and v.id_mentions(a.id, site) for a in fact)
         }
+
+    def unify(self, other: State) -> State:
+        """`other`, with the objects that it made where this made others called by the same names.
+
+        `if flag: model = A()` `else: model = B()`: after it there is one object, whichever it is.
+        """
+        names: dict[Site, Site] = {}
+        for slot, value in other.env.items():
+            self._same_name(self.env.get(slot), value, other, names)
+        for pair, value in other.attrs.items():
+            self._same_name(self.attrs.get(pair), value, other, names)
+        if names:
+            other = other.copy()
+            for theirs_id, ours_id in names.items():
+                other.rename(theirs_id, ours_id)
+        return other
+
+    def _same_name(self, ours: Value | None, theirs: Value, other: State, names: dict[Site, Site]) -> None:
+        """Whether two values are one new object each, neither of them there in the other state."""
+        if ours is None or ours == theirs or len(ours) != 1 or len(theirs) != 1:
+            return
+        (a,), (b,) = ours, theirs
+        if not (isinstance(a, Obj) and isinstance(b, Obj) and isinstance(a.id, Site) and isinstance(b.id, Site)):
+            return
+        if b.id in names or a.id in other.heap or b.id in self.heap:
+            return
+        mine, their = self.heap.get(a.id), other.heap.get(b.id)
+        if isinstance(mine, (Module, Optimizer)) and type(mine) is type(their):
+            names[b.id] = a.id
+        elif mine is None and their is None and not (self.knows(b.id) or other.knows(a.id)):
+            names[b.id] = a.id
 
     def forget(self, identity: Identity) -> None:
         """A symbol stands for another value from here on: conditions on it no longer hold."""
@@ -217,27 +260,26 @@ class State:
                 self.attrs[pair] = (held - {old}) | {new}
 
 
-def aged_record(record: Record, site: Site) -> Record:
-    """The record with what it refers to aged too."""
-    from dataclasses import replace
-
-    from torchmode_lint.analysis import records as r
-
+def renamed_record(record: Record, site: Site, new: Site) -> Record:
+    """The record with what it refers to renamed too."""
     match record:
         case r.Sequence(element, items):
             return r.Sequence(
-                v.aged(element, site), None if items is None else tuple(v.aged(item, site) for item in items)
+                v.renamed(element, site, new),
+                None if items is None else tuple(v.renamed(item, site, new) for item in items),
             )
         case r.Mapping(element, items):
-            return r.Mapping(v.aged(element, site), tuple((key, v.aged(value, site)) for key, value in items))
+            return r.Mapping(
+                v.renamed(element, site, new), tuple((key, v.renamed(value, site, new)) for key, value in items)
+            )
         case r.Optimizer(owns=owns) if owns and any(v.id_mentions(o, site) for o in owns):
-            return replace(record, owns=frozenset(v.aged_id(o, site) for o in owns))
+            return replace(record, owns=frozenset(v.renamed_id(o, site, new) for o in owns))
         case r.Parameters(owners=owners) if any(v.id_mentions(o, site) for o in owners):
-            return replace(record, owners=frozenset(v.aged_id(o, site) for o in owners))
+            return replace(record, owners=frozenset(v.renamed_id(o, site, new) for o in owners))
         case r.Module(parts=parts) if any(v.id_mentions(o, site) for o in parts):
-            return replace(record, parts=frozenset(v.aged_id(o, site) for o in parts))
+            return replace(record, parts=frozenset(v.renamed_id(o, site, new) for o in parts))
         case r.Groups(optimizer) if v.id_mentions(optimizer, site):
-            return r.Groups(v.aged_id(optimizer, site))
+            return r.Groups(v.renamed_id(optimizer, site, new))
         case _:
             return record
 

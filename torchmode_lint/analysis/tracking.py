@@ -151,7 +151,7 @@ def forward(
             )
         )
     site = frame.fresh(event)
-    inputs = [t for value in arguments.all() for t in frame.tensors(v.aged(value, site))]
+    inputs = [t for value in arguments.all() for t in frame.tensors(v.renamed(value, site, v.older(site)))]
     frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
@@ -358,6 +358,13 @@ def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:
         for value in values:
             for t in frame.tensors(value):
                 what |= keys(t.may)
+
+
+def keep(frame: Frame, value: Value) -> None:
+    """In the recording pass, what comes from the forwards behind a value is not dropped on the spot."""
+    if frame.run.recording:
+        for t in frame.tensors(value):
+            frame.run.program.kept |= keys(t.data)
 
 
 def root_of(context: v.Context) -> v.Context:

@@ -67,6 +67,7 @@ def load(frame: Frame, variable: ev.Variable) -> Value:
 
 def _store(frame: Frame, event: ev.Store) -> None:
     value = frame.get(event.src)
+    tracking.keep(frame, value)
     run = frame.run
     if run.is_file_scope(event.variable.scope):
         if run.note_global(event.variable, value):
@@ -223,6 +224,7 @@ def _class_attribute(frame: Frame, event: ev.Event, identity: v.Identity, cls: C
 
 def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
     value, state = frame.get(event.src), frame.state
+    tracking.keep(frame, value)
     owners = frame.get(event.obj)
     for atom in owners:
         match atom:
@@ -298,6 +300,7 @@ def _item(frame: Frame, event: ev.Item) -> None:
 
 def _set_item(frame: Frame, event: ev.SetItem) -> None:
     value, key, state = frame.get(event.src), frame.get(event.key), frame.state
+    tracking.keep(frame, value)
     for atom in frame.get(event.obj):
         match atom:
             case Tensor():
@@ -510,6 +513,8 @@ def _unary(frame: Frame, event: ev.Unary) -> None:
 
 def _build(frame: Frame, event: ev.Build) -> None:
     values = [frame.get(item.src) for item in event.items]
+    for value in values:
+        tracking.keep(frame, value)
     starred = any(item.star for item in event.items)
     if event.kind == "tuple" and not starred:
         frame.set(event.dst, v.just(Tup(tuple(values))))
@@ -555,6 +560,7 @@ def _build_dict(frame: Frame, event: ev.Build, values: list[Value]) -> None:
 
 
 def _grow(frame: Frame, event: ev.Grow) -> None:
+    tracking.keep(frame, frame.get(event.src))
     for atom in frame.get(event.container):
         if isinstance(atom, Obj):
             methods.grow(frame, atom.id, frame.get(event.src))
@@ -795,9 +801,6 @@ def _import_from(frame: Frame, event: ev.ImportFrom) -> None:
 def _discard(frame: Frame, event: ev.Discard) -> None:
     if not frame.run.recording:
         return
-    for t in (atom for atom in frame.get(event.src) if isinstance(atom, Tensor)):
-        if t.exact:
-            frame.run.program.dropped |= {k for k in tracking.keys(t.data) if k.context is frame.context}
     for atom in frame.raw(event.src):
         if isinstance(atom, Bound) and isinstance(atom.owner, Tensor) and atom.name == "backward":
             frame.run.program.trained |= tracking.keys(atom.owner.may)

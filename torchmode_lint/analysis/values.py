@@ -316,11 +316,16 @@ def detached(t: Tensor) -> Tensor:
     return Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, synthetic=t.synthetic, exact=t.exact)
 
 
-def aged(value: Value, site: Site) -> Value:
-    """`value` with the newest object of `site` become one of the older ones."""
+def older(site: Site) -> Site:
+    """The summary of what a site made before."""
+    return Site(site.event, site.context, 1)
+
+
+def renamed(value: Value, site: Site, new: Site) -> Value:
+    """`value` with `new` where it said `site`."""
     if site not in sites_of(value):
         return value
-    return normal(frozenset(_aged_atom(atom, site) for atom in value))
+    return normal(frozenset(_renamed_atom(atom, site, new) for atom in value))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -361,14 +366,14 @@ def _atom_sites(atom: Atom) -> Iterable[Site]:
             return ()
 
 
-def aged_id(identity: Identity, site: Site) -> Identity:
+def renamed_id(identity: Identity, site: Site, new: Site) -> Identity:
     if identity == site:
-        return Site(site.event, site.context, 1)
+        return new
     match identity:
         case Path(base, step):
-            return Path(aged_id(base, site), step)
+            return Path(renamed_id(base, site, new), step)
         case Expression(operator, operands, kind, depth):
-            return Expression(operator, tuple(aged(o, site) for o in operands), kind, depth)
+            return Expression(operator, tuple(renamed(o, site, new) for o in operands), kind, depth)
         case _:
             return identity
 
@@ -390,26 +395,25 @@ def id_mentions(identity: Identity, site: Site) -> bool:
     return site in sites_of_id(identity)
 
 
-def _aged_atom(atom: Atom, site: Site) -> Atom:
+def _renamed_atom(atom: Atom, site: Site, new: Site) -> Atom:
     if site not in _atom_sites(atom):
         return atom
-    old = Site(site.event, site.context, 1)
 
     def moved(sites: frozenset[Site]) -> frozenset[Site]:
-        return (sites - {site}) | {old} if site in sites else sites
+        return (sites - {site}) | {new} if site in sites else sites
 
     match atom:
         case Tensor():
             return replace(atom, may=moved(atom.may), must=moved(atom.must))
         case Obj(identity):
-            return Obj(aged_id(identity, site))
+            return Obj(renamed_id(identity, site, new))
         case Param(identity, gradient):
-            return Param(aged_id(identity, site), gradient)
+            return Param(renamed_id(identity, site, new), gradient)
         case Tup(items):
-            return Tup(tuple(aged(item, site) for item in items))
+            return Tup(tuple(renamed(item, site, new) for item in items))
         case Bound(owner, name):
-            return Bound(_aged_atom(owner, site), name)
+            return Bound(_renamed_atom(owner, site, new), name)
         case Func(code, owner, grad, kind):
-            return Func(code, None if owner is None else aged(owner, site), grad, kind)
+            return Func(code, None if owner is None else renamed(owner, site, new), grad, kind)
         case _:
             return atom
