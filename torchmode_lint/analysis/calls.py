@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import library, methods, tracking
+from torchmode_lint.analysis import library, methods, reveal, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import named_callees
@@ -89,6 +89,9 @@ def evaluated(frame: Frame, event: Call) -> Arguments:
 def apply(frame: Frame, event: Event, callee: Atom, arguments: Arguments, dst: int | None = None) -> Value:
     """Call one thing. With `dst`, further ways out become forks of the frame; else they are joined."""
     match callee:
+        case Obj(Path(v.Context(), "reveal_state")):
+            reveal.record(frame, event, arguments)
+            return v.NONE
         case Func():
             return inline(frame, event, callee, arguments, dst)
         case Cls(cls):

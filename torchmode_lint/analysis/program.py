@@ -100,6 +100,15 @@ class NoEffect:
     form: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """A call of `reveal_state(...)`, with the abstract state of its argument there (engine tests only)."""
+
+    event: Event
+    context: Context
+    states: frozenset[str]
+
+
 @dataclass(slots=True)
 class Program:
     """One source file, analysed."""
@@ -110,6 +119,7 @@ class Program:
     steps: list[Step] = field(default_factory=list)
     grad_reads: list[GradRead] = field(default_factory=list)
     no_effects: list[NoEffect] = field(default_factory=list)
+    reveals: list[Reveal] = field(default_factory=list)
     trained: set[Key] = field(default_factory=set)
     fed: set[Key] = field(default_factory=set)
     returned: set[Key] = field(default_factory=set)

@@ -59,6 +59,8 @@ def _describe(event: ev.Event) -> str:
             return f"function {event.code.name}({defaults}){_decorated(event.decorators)}"
         case ev.MakeClass():
             return f"class {event.code.name}({_arguments(event.bases)}){_decorated(event.decorators)}"
+        case ev.ImportFrom():
+            return f"from {'.' * event.level}{event.module} import {event.name}"
         case ev.Leave():
             return f"leave r{event.manager}"
     shown = (_field(getattr(event, field.name)) for field in fields(event) if field.name not in _HIDDEN)

@@ -63,7 +63,7 @@ def _edges(block: Block) -> Iterator[Block]:
             end.resume = _landing(end.resume)
     if not block.events and isinstance(end, Jump | Return):
         block.handlers = ()  # nothing in here can raise
-    return iter((*block.handlers, *reversed(block.successors())))
+    return iter((*reversed(block.handlers), *reversed(block.successors())))
 
 
 def _is_head(block: Block) -> bool:
