@@ -42,7 +42,7 @@ def _describe(event: ev.Event) -> str:
     kind = type(event).__name__.lower()
     match event:
         case ev.Constant():
-            return f"constant {event.value!r}"
+            return f"constant {_shortened(repr(event.value))}"
         case ev.Call():
             return f"call r{event.func}({_arguments(event.arguments)})"
         case ev.Build():
@@ -65,6 +65,10 @@ def _describe(event: ev.Event) -> str:
             return f"leave r{event.manager}"
     shown = (_field(getattr(event, field.name)) for field in fields(event) if field.name not in _HIDDEN)
     return " ".join([kind, *(text for text in shown if text)])
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _field(value: object) -> str:
@@ -159,4 +163,7 @@ def _codes(code: cfg.Code, nested: bool) -> Iterator[cfg.Code]:
 
 
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+    """Mermaid writes entities with a number sign, which must itself be one."""
+    for character, entity in (("#", "35"), ("&", "amp"), ('"', "quot"), ("<", "lt"), (">", "gt"), (";", "59")):
+        text = text.replace(character, f"\0{entity}\1")
+    return text.replace("\0", "#").replace("\1", ";")
