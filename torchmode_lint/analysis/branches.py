@@ -18,7 +18,7 @@ from torchmode_lint.analysis.state import State, truths
 from torchmode_lint.analysis.values import Const, Expression, Obj, Value
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow.events import Caught
-from torchmode_lint.protocol import Gradients, Truth
+from torchmode_lint.protocol import Gradients, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
@@ -122,6 +122,8 @@ def assume(state: State, value: Value, truth: bool) -> None:
             assume(state, negated, not truth)
             return
         state.facts[value] = truth
+        if isinstance(atom.id, v.Path) and atom.id.step == "training":
+            _assume_mode(state, atom.id.base, truth)
         if isinstance(atom.id, Expression) and atom.id.operator == "is" and v.NONE in atom.id.operands:
             subject = next((o for o in atom.id.operands if o != v.NONE), None)
             if subject is not None:
@@ -131,6 +133,13 @@ def assume(state: State, value: Value, truth: bool) -> None:
     keep = true if truth else false
     if keep and keep != value and len(value) > 1:
         state.refine(value, keep)
+
+
+def _assume_mode(state: State, module: v.Identity, training: bool) -> None:
+    """`if self.training:` tells the mode that the caller had."""
+    record = state.heap.get(module)
+    if isinstance(record, r.Module) and record.mode is Mode.ENTRY:
+        state.heap[module] = replace(record, mode=Mode.TRAIN if training else Mode.EVAL)
 
 
 def _assume_none(state: State, subject: Value, is_none: bool) -> None:

@@ -37,7 +37,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             continue
         # what is computed with gradients off is not trained, even where other paths train it
         group = [f for f in observed if grad_is_off(f) or key not in program.trained]
-        if group and all(not f.inner or f.module.chosen for f in group):
+        if group and (any(f.module.chosen for f in group) or not any(f.inner for f in group)):
             yield group
 
 
@@ -68,7 +68,7 @@ def in_unit_test(program: Program, context: Context) -> bool:
     path = PurePosixPath(program.source_of(context).path)
     if not (path.name.startswith("test_") or path.stem.endswith("_test")):
         return False
-    return any(at.code.name.startswith("test") or at.code.name == "setUp" for at in context.chain())
+    return any(at.code.name.startswith("test_") or at.code.name == "setUp" for at in context.chain())
 
 
 def ordered(points: Points) -> list[Point]:

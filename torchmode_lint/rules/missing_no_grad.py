@@ -65,12 +65,13 @@ from torchmode_lint.rule import Rule
 
 def check(program: Program) -> Iterator[Diagnostic]:
     for group in evaluation.groups(program, fed_too=True):
-        if not all(_records(f) for f in group):
+        in_eval = [f for f in group if f.module.mode is Mode.EVAL and f.module.why]
+        if not in_eval or not all(_records(f) for f in group):
             continue
         doubt = evaluation.doubt(program, group, mode_says_so=True)
         if doubt is None:
             continue
-        first = group[0]
+        first = in_eval[0]
         if first.grad is not GradMode.ON or first.by_method:
             doubt = min(doubt, Confidence.LIKELY)
         trail = [program.note(point, "in eval mode from here") for point in evaluation.ordered(first.module.why)]
@@ -89,8 +90,8 @@ def _records(f: Forward) -> bool:
     """Whether the forward builds a graph that its evaluation does not need."""
     return (
         GradMode.OFF not in f.grad
-        and f.module.mode is Mode.EVAL
-        and bool(f.module.why)
+        and Mode.EVAL in f.module.mode
+        and Mode.TRAIN not in f.module.mode
         and f.module.frozen is not Truth.YES
         and f.inputs_grad is not Truth.YES
     )
