@@ -141,7 +141,7 @@ def admits(marked: frozenset[str], seen: frozenset[str]) -> bool:
 
 def runs(module: dict[str, Any], name: str, given: dict[str, tuple[object, ...]]) -> Iterator[Callable[[], object]]:
     """The programs of a file, with every choice of arguments; those that take others are run by a program."""
-    for function in module.values():
+    for function in list(module.values()):
         if inspect.isfunction(function) and function.__module__ == name and not inspect.iscoroutinefunction(function):
             parameters = inspect.signature(function).parameters
             if parameters.keys() <= given.keys():
