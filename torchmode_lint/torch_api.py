@@ -309,6 +309,11 @@ def effect_of(name: str) -> Effect:
     return Effect.UNKNOWN
 
 
+def described(name: str) -> bool:
+    """Whether a name is described here by itself: then that is taken, even in the library's own repository."""
+    return name in EFFECTS or effect_of(name) is Effect.LIBRARY
+
+
 LOSSES_AND_ACTIVATIONS = frozenset(name for name, effect in EFFECTS.items() if effect is Effect.STATELESS)
 
 # Bases whose subclasses are modules, or trainers that a framework drives.

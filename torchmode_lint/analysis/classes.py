@@ -6,6 +6,7 @@ they read `self.training`. Not modelled: layers that are only put in from outsid
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -153,10 +154,11 @@ def plain(code: Code, lookup: Callable[[Code, str], str | Class | Code | None]) 
             last = name.rpartition(".")[2]
             if last in _ALONE or ("." in name and last in _ATTRIBUTES):
                 return False
-            if call is None:
-                target = lookup(at, name)
-            else:
+            if call is not None:
+                if _may_apply(at, name, lookup):
+                    return False
                 continue
+            target = lookup(at, name)
             if isinstance(target, str):
                 if effect_of(target) in _MEANT:
                     return False
@@ -167,6 +169,13 @@ def plain(code: Code, lookup: Callable[[Code, str], str | Class | Code | None]) 
             elif name.startswith("self.") and "." not in name[5:]:
                 pending += _methods_named(at, name[5:])
     return True
+
+
+def _may_apply(code: Code, name: str, lookup: Callable[[Code, str], str | Class | Code | None]) -> bool:
+    """Whether what is called may be a module that is not among the arguments: an attribute, a global variable."""
+    if name.startswith("self.") and "." not in name[5:]:
+        return not _methods_named(code, name[5:])
+    return name.isidentifier() and name not in code.locals and lookup(code, name) is None and name not in _BUILTINS
 
 
 def _methods_named(code: Code, name: str) -> list[Code]:
@@ -184,6 +193,7 @@ def constants(code: Code) -> dict[int, object]:
 
 _SELF_TRAINING = "self.training"
 _MAX_CLASSES = 200
+_BUILTINS = frozenset(dir(builtins))
 
 
 def dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:

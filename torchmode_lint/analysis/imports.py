@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.values import Context, Ext, File, Obj, Path, Value
 from torchmode_lint.flow.events import Variable
+from torchmode_lint.torch_api import described
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
@@ -46,6 +47,8 @@ def module(frame: Frame, bound: str, loaded: str) -> Value:
 def name(frame: Frame, module_name: str, wanted: str, level: int) -> Value:
     """What `from module import name` binds."""
     here = _here(frame)
+    if not level and described(f"{module_name}.{wanted}"):
+        return v.just(Ext(f"{module_name}.{wanted}"))
     target = _load(frame, module_name, level)
     if wanted == "*":
         _star(frame, target, module_name, level)

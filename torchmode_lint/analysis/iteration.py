@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
 
 SLICE: Value = v.just(v.Ext("builtins.slice"))
-BATCH = Tensor(leaf=Truth.YES, grad=Truth.NO)
+BATCH = Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False)
 
 
 def part(t: Tensor) -> Tensor:

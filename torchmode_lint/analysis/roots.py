@@ -150,14 +150,24 @@ def _cut(program: Program, sizes: tuple[int, ...]) -> None:
         del items[size:]
 
 
-def blurred(state: State) -> State:
-    """What is left of a state when any code may have run since: who is who, but no modes, no gradients."""
+def _trains(cls: Class) -> bool:
+    """Whether any method of a class puts something into train mode."""
+    return any(
+        name.rpartition(".")[2] == "train" for one in cls.line() for name, event in named_callees(one.code) if event
+    )
+
+
+def blurred(state: State, *, keep_eval: bool = False) -> State:
+    """What is left of a state when any code may have run since: who is who, but no modes, no gradients.
+
+    `keep_eval`: nobody is there to switch what is in eval mode back.
+    """
     new = state.copy()
     new.grad, new.grad_why = GradMode.ENTRY, frozenset()
     new.facts, new.loops, new.saved = {}, {}, {}
     new.graphs = {}
     for key, record in new.heap.items():
-        if isinstance(record, r.Module):
+        if isinstance(record, r.Module) and not (keep_eval and record.mode is Mode.EVAL):
             new.heap[key] = replace(record, mode=Mode.ENTRY, why=frozenset())
         elif isinstance(record, r.Optimizer):
             new.heap[key] = replace(record, grads=Gradients.ENTRY)
@@ -205,7 +215,7 @@ def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value
         for outcome in activation.outcomes[1:]:
             joined.join(outcome.state)
         _rebound(run, cls, joined)
-        frame.state = blurred(joined)
+        frame.state = blurred(joined, keep_eval=not _trains(cls))
     return v.just(Obj(cls))
 
 
