@@ -20,7 +20,6 @@ STEPS: tuple[tuple[str, ...], ...] = (
     (*PYTHON, "mypy", "--strict", "torchmode_lint"),
     (LINT_IMPORTS, "--no-cache"),
     (*PYTHON, "torchmode_lint", "check", "--isolated", "torchmode_lint", *map(str, sorted(ROOT.glob("tests/*.py")))),
-    (*PYTHON, "flake8", "torchmode_lint", "tests"),
 )
 
 
