@@ -44,6 +44,11 @@ class Span:
     end_column: int
     cell: int | None = None
 
+    @property
+    def where(self) -> str:
+        """What the lines count in: the file, or a cell of it."""
+        return self.path if self.cell is None else f"{self.path}:cell {self.cell}"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

@@ -112,7 +112,7 @@ def check_bytes(data: bytes, path: Path, options: Options, *, suppress: bool = T
     `suppress` False leaves `# noqa` to the caller.
     """
     shown = shown_path(path)
-    if not may_matter(data) and _well_formed(data):
+    if not may_matter(data) and (shown.endswith(".ipynb") or _well_formed(data)):
         return FileReport(shown, State.SKIPPED)
     try:
         source = parse_source(data, shown)
@@ -134,18 +134,33 @@ def _diagnose(program: Program, options: Options, suppress: bool) -> list[Diagno
     """What the rules say of a program, after selection, confidence and `# noqa`."""
     source = program.source
     return _in_order(
-        each
+        _placed(each, source)
         for rule in enabled_rules(options.select, options.ignore)
         for each in rule.check(program)
         if each.confidence >= options.confidence and not (suppress and source.suppressed(each.span.line, each.code))
     )
 
 
+def _placed(each: Diagnostic, source: SourceFile) -> Diagnostic:
+    """With its places, and those of its trail, in the cells of a notebook."""
+    if source.cells is None:
+        return each
+    trail = tuple(replace(note, span=source.placed(note.span)) for note in each.trail)
+    return replace(each, span=source.placed(each.span), trail=trail)
+
+
 def _quoted(found: Iterable[Diagnostic], program: Program) -> dict[str, tuple[str, ...]]:
     """The lines of the files that these diagnostics and their trails speak of."""
-    named = {at.path for each in found for at in (each.span, *(note.span for note in each.trail))}
-    sources = (program.source, *program.sources.values())
-    return {source.path: tuple(source.lines) for source in sources if source.path in named}
+    named = {at for each in found for at in (each.span, *(note.span for note in each.trail))}
+    quoted: dict[str, tuple[str, ...]] = {}
+    for source in (program.source, *program.sources.values()):
+        for at in named:
+            if at.path == source.path and at.where not in quoted:
+                if source.cells is None or at.cell is None:
+                    quoted[at.where] = tuple(source.lines)
+                else:
+                    quoted[at.where] = source.cells.lines_of(at.cell)
+    return quoted
 
 
 def _in_order(found: Iterable[Diagnostic]) -> list[Diagnostic]:

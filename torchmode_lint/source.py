@@ -1,7 +1,7 @@
 """The only reader of files: bytes to a tree, its lines, its suppression comments, and places in it.
 
 What costs time waits until it is asked for: lowering, positions (libcst resolves them for every node of a
-file at once) and suppression comments. Notebooks are not read.
+file at once) and suppression comments.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import lower_file
+from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
 
 UNREADABLE = "TML900"
@@ -66,10 +67,11 @@ class SourceError(Exception):
 class SourceFile:
     """One parsed file. `path` is as it is shown; `text` has the file's line ends but no byte order mark."""
 
-    __slots__ = ("_code", "_lines", "_places", "_suppressions", "encoding", "path", "text", "tree")
+    __slots__ = ("_code", "_lines", "_places", "_suppressions", "cells", "encoding", "path", "text", "tree")
 
-    def __init__(self, path: str, text: str, tree: cst.Module, encoding: str) -> None:
+    def __init__(self, path: str, text: str, tree: cst.Module, encoding: str, cells: Cells | None = None) -> None:
         self.path = path
+        self.cells = cells  # of a notebook, whose spans are lines of the whole program until `placed`
         self.text = text
         self.tree = tree
         self.encoding = encoding  # "utf-8-sig" with a byte order mark: encoding `text` gives the bytes again
@@ -104,6 +106,10 @@ class SourceFile:
         first, last = (dropped if line == 1 else 0 for line in (start.line, end.line))
         return Span(self.path, start.line, start.column + 1 + first, end.line, end.column + 1 + last)
 
+    def placed(self, span: Span) -> Span:
+        """A span as users see it: in a notebook, the cell and the line in it."""
+        return span if self.cells is None or span.path != self.path else self.cells.place(span)
+
     @property
     def noqa(self) -> Suppressions:
         """The suppression comments."""
@@ -127,6 +133,12 @@ def read_source(path: Path, shown: str | None = None) -> SourceFile:
 
 def parse_source(data: bytes, shown: str) -> SourceFile:
     """Parses the bytes of a file. Raises SourceError."""
+    if shown.endswith(".ipynb"):
+        try:
+            cells = read_cells(data)
+        except NotebookError as error:
+            raise SourceError(str(error), code=NOT_TEXT) from error
+        return SourceFile(shown, cells.text, _parse(cells.text, "utf-8"), "utf-8", cells)
     text, encoding = decode(data)
     return SourceFile(shown, text, _parse(text, encoding), encoding)
 

@@ -7,6 +7,7 @@ methods may have run in between.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
 from torchmode_lint.analysis.frame import Arguments, Frame
-from torchmode_lint.analysis.interpreter import Interpreter, OverBudget
+from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter, OverBudget
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
@@ -30,11 +31,21 @@ if TYPE_CHECKING:
     from torchmode_lint.source import SourceFile
 
 MAX_ROUNDS = 3
+MAX_LOOKED_AT = 40
+
+IMPORTS_TORCH = re.compile(
+    r"^[ \t]*(?:import|from)[ \t]+(?:torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate|transformers|diffusers|timm|fastai"
+    r"|ignite|deepspeed|apex|monai|kornia|composer|skorch|peft|trl|functorch|mmengine|mmcv|mmdet)\b",
+    re.MULTILINE,
+)
+IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)|import[ \t]+)([\w.]*)", re.MULTILINE)
 
 
 def run(source: SourceFile, root: Path | None) -> Program:
     """Analyse a file, again while its use of things that its functions share teaches what they are."""
     interpreter = Interpreter(Program(source), Project(root))
+    if not _knows_torch(source, interpreter.project):
+        return interpreter.program
     for _ in range(MAX_ROUNDS):
         interpreter.grew_shared = False
         interpreter.program = Program(source)
@@ -42,7 +53,27 @@ def run(source: SourceFile, root: Path | None) -> Program:
         _round(interpreter, source)
         if not interpreter.grew_shared:
             break
+    v.forget_values()
     return interpreter.program
+
+
+def _knows_torch(source: SourceFile, project: Project) -> bool:
+    """Whether a file imports torch or a library built on it, itself or through files of the project."""
+    seen: set[Path] = set()
+    pending = [(Path(source.path), source.text)]
+    while pending and len(seen) < MAX_LOOKED_AT:
+        path, text = pending.pop(0)
+        if IMPORTS_TORCH.search(text):
+            return True
+        for level, module in IMPORTS.findall(text):
+            found = project.find(path, module, len(level))
+            if found is not None and found not in seen:
+                seen.add(found)
+                try:
+                    pending.append((found, found.read_text("utf-8", "replace")))
+                except OSError:
+                    continue
+    return False
 
 
 def _round(run: Interpreter, source: SourceFile) -> None:
@@ -63,7 +94,9 @@ def _round(run: Interpreter, source: SourceFile) -> None:
         by_name.setdefault(code.name, []).append(code)
     first = [code for code in pending if code.name not in mentioned]
     for code in (*first, *pending):
-        if code not in run.visited and _is_reached(run, code) and relevant(code, by_name):
+        if run.spent > MAX_FILE_STEPS:
+            run.program.degraded.append(code.qualname)
+        elif code not in run.visited and _is_reached(run, code) and relevant(code, by_name):
             for _ in range(MAX_ROUNDS):
                 run.grew = False
                 sizes = _sizes(run.program)

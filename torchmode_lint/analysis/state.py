@@ -8,7 +8,6 @@ Joining two states is done by `join`; whether two states may be joined at all, o
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import records as r
@@ -284,7 +283,6 @@ def renamed_record(record: Record, site: Site, new: Site) -> Record:
             return record
 
 
-@lru_cache(maxsize=1 << 16)
 def _known_leaf(value: Value) -> Truth | None:
     """Whether a tensor that was made to require grad is a leaf, where that is known."""
     for atom in value:

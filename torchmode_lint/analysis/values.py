@@ -334,6 +334,12 @@ def sites_of(value: Value) -> frozenset[Site]:
     return frozenset(site for atom in value for site in _atom_sites(atom))
 
 
+def forget_values() -> None:
+    """Drop what was looked up, and with it the programs that it holds on to."""
+    sites_of.cache_clear()
+    sites_of_id.cache_clear()
+
+
 @lru_cache(maxsize=1 << 16)
 def sites_of_id(identity: Identity) -> frozenset[Site]:
     """Every site that an identity names."""

@@ -62,7 +62,7 @@ class _Frame:
 
     def line(self, at: Span, number: int) -> Iterator[str]:
         """The line `number` of the span's file, unless there is none or it is empty."""
-        lines = self.lines.get(at.path, ())
+        lines = self.lines.get(at.where, ())
         if 0 < number <= len(lines) and lines[number - 1].strip():
             yield self.margin("|", number) + _visible(lines[number - 1]).rstrip()
 
@@ -72,7 +72,7 @@ class _Frame:
         if not shown:
             yield self.margin(":") + f"line {at.line} {message}".rstrip()
             return
-        line = self.lines[at.path][at.line - 1]
+        line = self.lines[at.where][at.line - 1]
         end = at.end_column - 1 if at.end_line == at.line else len(line.rstrip())
         carets = "^" * max(1, _columns(line[at.column - 1 : end]))
         yield from shown
