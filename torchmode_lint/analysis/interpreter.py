@@ -101,6 +101,7 @@ class Interpreter:
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.files: dict[str, imports.Loaded] = {}
+        self.sources: dict[Code, SourceFile] = {}
         self.scopes: dict[int, imports.Loaded] = {}
         self.active: list[Activation] = []
         self._matters: dict[Code, bool] = {}
@@ -128,7 +129,8 @@ class Interpreter:
         loaded = imports.Loaded(source, path, context)
         self.files[str(path)] = loaded
         self.scopes[code.scope] = loaded
-        self.program.sources[code] = source
+        self.sources[code] = source
+        self.program.sources = self.sources
         if source is self.program.source:
             loaded.state = execute(self, context, State())
             return loaded

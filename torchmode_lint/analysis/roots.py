@@ -48,7 +48,7 @@ def run(source: SourceFile, root: Path | None) -> Program:
         return interpreter.program
     for _ in range(MAX_ROUNDS):
         interpreter.grew_shared = False
-        interpreter.program = Program(source)
+        interpreter.program = Program(source, sources=interpreter.sources)
         interpreter.forget()
         _round(interpreter, source)
         if not interpreter.grew_shared:
