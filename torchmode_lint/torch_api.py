@@ -54,6 +54,7 @@ class Effect(enum.Enum):
     LIBRARY = enum.auto()  # an object of a framework that takes over part of the protocol
     MANAGER = enum.auto()  # a context manager without effect on the protocol
     SUPPRESS = enum.auto()
+    WRAPS = enum.auto()
     UNKNOWN = enum.auto()
 
 
@@ -253,6 +254,7 @@ EFFECTS: dict[str, Effect] = {
     "contextlib.ExitStack": Effect.MANAGER,
     "contextlib.": Effect.NEUTRAL,
     "functools.partial": Effect.PARTIAL,
+    "functools.wraps": Effect.WRAPS,
     "numpy.": Effect.NO_GRAPH,
     "math.": Effect.NO_GRAPH,
     "sklearn.": Effect.NO_GRAPH,

@@ -367,6 +367,9 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
     else:
         frame.state.heap[site] = r.Instance(cls)
     init = cls.method("__init__")
+    if init is None:
+        for part in _parts(frame, arguments):
+            tracking.blur_mode(frame, part)
     if init is not None and not (frame.run.is_plain(cls.code) and not _parts(frame, arguments)):
         call_method(frame, event, init, site, arguments)
     if cls.is_module:

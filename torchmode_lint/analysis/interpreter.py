@@ -341,7 +341,8 @@ class Interpreter:
         scope = activation.context.code.scope
         frames = [Frame(self, activation.context, entry.copy())]
         frames[0].guarded = self.recording and branches.guarded(frames[0], block)
-        if block.handlers:
+        # leaving a with block does not fail: only the state after it reaches a handler
+        if block.handlers and not (block.events and isinstance(block.events[0], ev.Leave)):
             for handler in block.handlers:
                 yield handler, _moved(entry.copy(), block, handler, scope)
         for event in block.events:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import calls, methods, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import strongest
@@ -28,6 +28,12 @@ def call(frame: Frame, event: Event, name: str, arguments: Arguments, dst: int |
     """Call the external name."""
     if name == "builtins.super":
         return _super(frame, arguments)
+    if name.startswith("torch.nn.Module.") and arguments.positional:
+        for atom in arguments.positional[0]:
+            given = Arguments(arguments.positional[1:], arguments.keywords, arguments.rest)
+            return methods.call(frame, event, atom, name.rpartition(".")[2], given, dst)
+    if name in ("builtins.dict", "collections.OrderedDict"):
+        return _dict(frame, event, arguments)
     if name.endswith("[]"):
         return calls.unknown_call(frame, event, arguments)
     decorating = v.single(arguments.first)
@@ -37,6 +43,11 @@ def call(frame: Frame, event: Event, name: str, arguments: Arguments, dst: int |
         grad = "on" if effect is Effect.GRAD_ON else "off"
         return v.just(replace(decorating, grad=grad))
     return _EFFECTS.get(effect, _unknown)(frame, event, name, arguments)
+
+
+def _dict(frame: Frame, event: Event, arguments: Arguments) -> Value:
+    element = v.join_all(v.just(atom) for value in arguments.positional for atom in frame.reach(value))
+    return frame.make(event, r.Mapping(v.join(element, arguments.rest), tuple(arguments.keywords.items())))
 
 
 def _super(frame: Frame, arguments: Arguments) -> Value:
@@ -55,6 +66,8 @@ def _unknown(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 
 def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    if name in ("builtins.map", "builtins.getattr", "builtins.setattr", "builtins.vars"):
+        _blur(frame, arguments)
     return calls.unknown_call(frame, event, arguments, neutral=True)
 
 
@@ -222,20 +235,20 @@ def _loader(frame: Frame, event: Event, name: str, arguments: Arguments) -> Valu
 def _create(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     wants = calls.truth_of(arguments.keywords.get("requires_grad"), Truth.NO)
     frame.state.asked = frame.state.asked or wants is not Truth.NO
-    return v.just(Tensor(leaf=Truth.YES, grad=wants, synthetic=True, asked=wants is not Truth.NO))
+    return v.just(Tensor(leaf=Truth.YES, grad=wants, synthetic=True, asked=wants is not Truth.NO, made=event))
 
 
 def _from_data(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     wants = calls.truth_of(arguments.keywords.get("requires_grad"), Truth.NO)
     data = frozenset().union(*(t.data for value in arguments.all() for t in frame.tensors(value)))
     frame.state.asked = frame.state.asked or wants is not Truth.NO
-    return v.just(Tensor(data=data, leaf=Truth.YES, grad=wants, asked=wants is not Truth.NO))
+    return v.just(Tensor(data=data, leaf=Truth.YES, grad=wants, asked=wants is not Truth.NO, made=event))
 
 
 def _parameter(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     wants = calls.truth_of(arguments.get(1, "requires_grad"), Truth.YES)
     frame.state.asked = True
-    return v.just(Tensor(leaf=Truth.YES, grad=wants, asked=True))
+    return v.just(Tensor(leaf=Truth.YES, grad=wants, asked=True, made=event))
 
 
 def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -247,7 +260,7 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     tensors = [t for value in arguments.positional[:1] for t in frame.tensors(value)]
     if wants is Truth.YES:
         frame.state.asked = True
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.YES, asked=True))
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.YES, asked=True, made=event))
     if tensors:
         return v.just(replace(v.derived(tensors), leaf=Truth.MAYBE)) if len(tensors) > 1 else v.just(tensors[0])
     return v.just(Tensor(leaf=Truth.YES, grad=wants))
@@ -256,7 +269,11 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 def _operation(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if any(isinstance(a, Func) for value in arguments.all() for a in value):
         return calls.unknown_call(frame, event, arguments)
-    return calls.operation(frame, arguments)
+    return _made(calls.operation(frame, arguments), event)
+
+
+def _made(value: Value, event: Event) -> Value:
+    return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in value)
 
 
 def _no_graph(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -387,7 +404,18 @@ def _sequence(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 
 
 def _partial(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    return frame.unknown(event) if not arguments.positional else arguments.positional[0]
+    if len(arguments.positional) == 1 and not arguments.keywords:
+        return arguments.positional[0]
+    _blur(frame, arguments)
+    return frame.unknown(event)
+
+
+def _blur(frame: Frame, arguments: Arguments) -> None:
+    """What is handed on may be switched by whoever gets it."""
+    for value in arguments.all():
+        for atom in frame.reach(value):
+            if isinstance(atom, Obj):
+                tracking.blur_mode(frame, atom.id)
 
 
 def _library(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -405,6 +433,11 @@ def _manager(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
     decorating = v.single(arguments.first)
     if isinstance(decorating, Func):
         return v.just(decorating)
+    return frame.make(event, r.Library("manager"))
+
+
+def _wraps(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    """`functools.wraps(f)`: a decorator that leaves the function as it is; `f` is not called."""
     return frame.make(event, r.Library("manager"))
 
 
@@ -460,5 +493,6 @@ _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.LIBRARY: _library,
     Effect.MANAGER: _manager,
     Effect.SUPPRESS: _suppress,
+    Effect.WRAPS: _wraps,
     Effect.UNKNOWN: _unknown,
 }

@@ -85,6 +85,7 @@ def _module_method(
         if name == "requires_grad_":
             tracking.freeze(frame, identity, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
         if name == "apply":
+            tracking.blur_mode(frame, identity)
             calls.unknown_call(frame, event, Arguments(tuple(arguments.all())), neutral=True)
         return me
     if name in api.MODULE_PARAMETERS:
@@ -225,7 +226,7 @@ def tensor_method(frame: Frame, event: Event, t: Tensor, name: str, arguments: A
         tracking.backward(frame, event, v.just(t), retain)
         return v.NONE
     if name in ("detach",):
-        return v.just(v.detached(t))
+        return v.just(replace(v.detached(t), made=event))
     if name == "detach_":
         frame.state.replace_tensor(t, v.detached(t))
         return v.just(v.detached(t))
@@ -258,7 +259,8 @@ def tensor_method(frame: Frame, event: Event, t: Tensor, name: str, arguments: A
         isinstance(frame.state.heap.get(a.id), r.Optimizer) for a in functions if isinstance(a, Obj)
     ):
         return calls.unknown_call(frame, event, arguments, receiver=v.just(t))
-    return calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
+    result = calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
+    return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
 
 
 def _moved(t: Tensor, name: str, arguments: Arguments) -> Tensor:

@@ -135,7 +135,9 @@ def start(run: Interpreter, code: Code, after: State) -> None:
     if cls is not None and cls.is_framework:
         frame.state.grad = GradMode.ENTRY
     bind(frame, code, arguments)
-    grad = next((atom.grad for atom in value if isinstance(atom, Func) and atom.code is code), "")
+    itself = [atom for atom in value if isinstance(atom, Func) and atom.code is code]
+    # what a decorator of the project put something around is called by that
+    grad = itself[0].grad if itself else "unknown" if value and code.decorators else ""
     if grad:
         frame.state.grad = {"off": GradMode.OFF, "on": GradMode.ON}.get(grad, GradMode.ENTRY)
         if grad == "unknown":
@@ -175,7 +177,10 @@ def _sizes(program: Program) -> tuple[int, ...]:
 
 
 def _lists(program: Program) -> tuple[list[object], ...]:
-    return (program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects)  # type: ignore[return-value]
+    return (
+        *(program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects),
+        program.reveals,
+    )  # type: ignore[return-value]
 
 
 def _cut(program: Program, sizes: tuple[int, ...]) -> None:

@@ -377,16 +377,31 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
                     leaf=result.leaf if result.grad is Truth.YES else Truth.MAYBE,
                     synthetic=False,
                 )
-        frame.set(event.dst, v.just(result))
+        frame.set(event.dst, v.just(replace(result, made=event)))
         return
     folded = _fold(event.operator, left, right)
     if folded is not None:
         frame.set(event.dst, folded)
         return
+    joined = _joined_lists(frame, event, left, right)
+    if joined is not None:
+        frame.set(event.dst, joined)
+        return
     if isinstance(event, ev.InPlace):
         frame.set(event.dst, frame.unknown(event))  # a counter: another value each time
         return
     frame.set(event.dst, _expression(frame, event, event.operator, (left, right)))
+
+
+def _joined_lists(frame: Frame, event: ev.Event, left: Value, right: Value) -> Value | None:
+    """`[a] + [b]` and `[a] * n`: a list of all of them."""
+    found: list[Value] = []
+    for side in (left, right):
+        atom = v.single(side)
+        record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+        if isinstance(record, r.Sequence):
+            found.append(record.element or v.join_all(record.items or ()))
+    return frame.make(event, r.Sequence(v.join_all(found))) if found else None
 
 
 def _one_tensor(left: Value, right: Value) -> bool:
@@ -516,7 +531,7 @@ def _build(frame: Frame, event: ev.Build) -> None:
     for value in values:
         tracking.keep(frame, value)
     starred = any(item.star for item in event.items)
-    if event.kind == "tuple" and not starred:
+    if event.kind == "tuple" and not starred and max(map(v.depth_of, values), default=0) < v.MAX_DEPTH:
         frame.set(event.dst, v.just(Tup(tuple(values))))
     elif event.kind in ("tuple", "list", "set"):
         if starred:

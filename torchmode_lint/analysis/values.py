@@ -91,7 +91,8 @@ class Tensor:
 
     `may` and `must` are the graphs it hangs on, on some path and on every path; `data` are the forwards
     that its numbers come from, also through `detach`; these do not age. `synthetic`: made of random or constant numbers
-    only. `volatile`: made so, which until torch 0.4 switched recording off. `asked`: somebody made it, or what it comes from, require grad by hand. `retains`: whether `.grad` will be kept although it is no leaf.
+    only. `made` is where, so that
+    two alike are not one. `volatile`: made so, which until torch 0.4 switched recording off. `asked`: somebody made it, or what it comes from, require grad by hand. `retains`: whether `.grad` will be kept although it is no leaf.
     """
 
     may: frozenset[Site] = frozenset()
@@ -105,6 +106,7 @@ class Tensor:
     moved: bool = False
     asked: bool = False
     volatile: bool = False
+    made: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
             moved=result.moved or t.moved,
             asked=result.asked or t.asked,
             volatile=result.volatile or t.volatile,
+            made=result.made if result.made is t.made else None,
         )
     return result
 
@@ -256,6 +259,11 @@ def _join_tuples(tuples: list[Tup]) -> Iterator[Tup]:
         by_length.setdefault(len(one.items), []).append(one)
     for same in by_length.values():
         yield Tup(tuple(join_all(column) for column in zip(*(t.items for t in same), strict=True)))
+
+
+def depth_of(value: Value) -> int:
+    """How deep tuples are nested in a value."""
+    return max((1 + max(map(depth_of, a.items), default=0) for a in value if isinstance(a, Tup)), default=0)
 
 
 def join_all(values: Iterable[Value]) -> Value:
