@@ -160,7 +160,8 @@ EFFECTS: dict[str, Effect] = {
     **_named(
         Effect.FROM_DATA,
         "torch.",
-        "tensor from_numpy as_tensor frombuffer Tensor FloatTensor LongTensor IntTensor DoubleTensor BoolTensor ByteTensor cuda.FloatTensor cuda.LongTensor",
+        "tensor from_numpy as_tensor frombuffer Tensor FloatTensor LongTensor IntTensor DoubleTensor BoolTensor "
+        "ByteTensor cuda.FloatTensor cuda.LongTensor",
     ),
     "torch.load": Effect.UNKNOWN,
     "torch.jit.load": Effect.UNKNOWN,

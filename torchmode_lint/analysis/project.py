@@ -6,6 +6,7 @@ installed packages, which are described by `torch_api` instead.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torchmode_lint.source import SourceFile
 
 MAX_FILE_BYTES = 2_000_000
+MAX_KEPT = 64
 
 
 class Project:
@@ -22,7 +24,6 @@ class Project:
 
     def __init__(self, root: Path | None) -> None:
         self.root = root.resolve() if root is not None else None
-        self._read: dict[Path, SourceFile | None] = {}
 
     def find(self, importer: Path, module: str, level: int) -> Path | None:
         """The file that `module` names in an import statement of `importer`, None if it is not ours."""
@@ -48,21 +49,24 @@ class Project:
         while base != self.root and self.root in base.parents:
             base = base.parent
             bases.append(base)
-        for extra in ("src", "lib"):
-            if (self.root / extra).is_dir():
-                bases.append(self.root / extra)
-        return bases
+        return bases + [self.root / extra for extra in ("src", "lib") if (self.root / extra).is_dir()]
 
     def read(self, path: Path) -> SourceFile | None:
-        """The file, or None where it cannot be read; each file is read once."""
-        if path not in self._read:
-            self._read[path] = None
-            try:
-                if path.stat().st_size <= MAX_FILE_BYTES:
-                    self._read[path] = read_source(path)
-            except (OSError, SourceError):
-                pass
-        return self._read[path]
+        """The file, or None where it cannot be read; each is read once while it stays as it is."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return _read(path, status.st_mtime_ns, status.st_size) if status.st_size <= MAX_FILE_BYTES else None
+
+
+@functools.lru_cache(maxsize=MAX_KEPT)
+def _read(path: Path, changed: int, size: int) -> SourceFile | None:
+    """Several files of a run import the same ones: the last of them are kept, parsed and lowered."""
+    try:
+        return read_source(path)
+    except SourceError:
+        return None
 
 
 def _as_file(base: Path, parts: tuple[str, ...]) -> Path | None:

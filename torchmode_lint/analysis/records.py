@@ -165,7 +165,8 @@ class Library:
     kind: str
 
 
-Record: TypeAlias = "Module | Optimizer | Instance | Sequence | Mapping | Loader | Parameters | Groups | GradSwitch | Resumable | Library"
+_Simple: TypeAlias = "Loader | Parameters | Groups | GradSwitch | Resumable | Library"
+Record: TypeAlias = "Module | Optimizer | Instance | Sequence | Mapping | _Simple"
 
 
 def join_records(a: Record | None, b: Record | None) -> Record | None:

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 3
 MAX_LOOKED_AT = 40
 
-IMPORTS_TORCH = re.compile(
-    r"^[ \t]*(?:import|from)[ \t]+(?:torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate|transformers|diffusers|timm|fastai"
-    r"|ignite|deepspeed|apex|monai|kornia|composer|skorch|peft|trl|functorch|mmengine|mmcv|mmdet)\b",
-    re.MULTILINE,
+_LIBRARIES = (
+    r"torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate"
+    r"|transformers|diffusers|timm|fastai|ignite|deepspeed|apex|monai|kornia|composer|skorch|peft|trl|functorch"
+    r"|mmengine|mmcv|mmdet"
 )
+IMPORTS_TORCH = re.compile(rf"^[ \t]*(?:import|from)[ \t]+(?:{_LIBRARIES})\b", re.MULTILINE)
 IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)|import[ \t]+)([\w.]*)", re.MULTILINE)
 
 

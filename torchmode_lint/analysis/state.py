@@ -14,7 +14,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.records import Module, Optimizer, Record, Traced, join_records
 from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
-from torchmode_lint.protocol import GradMode, Gradients, Mode, Truth
+from torchmode_lint.protocol import Gradients, GradMode, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.records import Points

@@ -312,7 +312,7 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                 record = state.heap.get(identity)
                 constant = v.single(key)
                 if isinstance(record, r.Mapping) and isinstance(constant, Const):
-                    items = dict((k, one) for k, one in record.items)
+                    items = dict(record.items)
                     items[constant.value] = value
                     state.heap[identity] = r.Mapping(record.element, tuple(items.items()))
                 elif isinstance(record, (r.Mapping, r.Sequence)):

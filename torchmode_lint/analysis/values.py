@@ -90,9 +90,11 @@ class Tensor:
     """A tensor (or a structure of tensors that a forward or an unknown function returned).
 
     `may` and `must` are the graphs it hangs on, on some path and on every path; `data` are the forwards
-    that its numbers come from, also through `detach`; these do not age. `synthetic`: made of random or constant numbers
-    only. `made` is where, so that
-    two alike are not one. `volatile`: made so, which until torch 0.4 switched recording off. `asked`: somebody made it, or what it comes from, require grad by hand. `retains`: whether `.grad` will be kept although it is no leaf.
+    that its numbers come from, also through `detach`; these do not age. `synthetic`: made of random or
+    constant numbers only. `retains`: whether `.grad` will be kept although it is no leaf. `exact`: surely a
+    tensor, made by known operations. `moved`: to another device, where there is one. `asked`: somebody made
+    it, or what it comes from, require grad by hand. `volatile`: made so, which until torch 0.4 switched
+    recording off. `made` is where it was made, so that two alike are not one.
     """
 
     may: frozenset[Site] = frozenset()

@@ -51,7 +51,7 @@ from torchmode_lint.rule import Rule
 
 _MESSAGES = {
     "method": "`{what}` is named but not called: add the parentheses",
-    "grad mode": "the grad mode is made and dropped, so nothing changes: use it in a `with` statement or as a decorator",
+    "grad mode": "a grad mode is made and dropped, so nothing changes: use it in a `with` statement or as a decorator",
     "tensor": "`{what}` returns another tensor and leaves this one alone: use what it returns",
 }
 
