@@ -39,13 +39,19 @@ _LIBRARIES = (
     r"|mmengine|mmcv|mmdet"
 )
 IMPORTS_TORCH = re.compile(rf"^[ \t]*(?:import|from)[ \t]+(?:{_LIBRARIES})\b", re.MULTILINE)
+# What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
+PROTOCOL = re.compile(
+    r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
+    r"|requires_grad_?|detach|from_pretrained)\b|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
+    re.MULTILINE,
+)
 IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)|import[ \t]+)([\w.]*)", re.MULTILINE)
 
 
 def run(source: SourceFile, root: Path | None) -> Program:
     """Analyse a file, again while its use of things that its functions share teaches what they are."""
     interpreter = Interpreter(Program(source), Project(root))
-    if not _knows_torch(source, interpreter.project):
+    if not PROTOCOL.search(source.text) or not _knows_torch(source, interpreter.project):
         return interpreter.program
     for _ in range(MAX_ROUNDS):
         interpreter.grew_shared = False
