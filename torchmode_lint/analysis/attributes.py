@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, imports, iteration, methods, tracking
+from torchmode_lint.analysis import calls, containers, imports, iteration, parameters, tensors, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
@@ -188,11 +188,11 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                     tracking.freeze_owner(frame, owner, calls.truth_of(value, Truth.YES))
                 elif event.name in ("grad", "_grad"):
                     _write_grad(frame, event, value, owner)
-                elif event.name == "data" and methods.mentions_gradient(value):
+                elif event.name == "data" and parameters.mentions_gradient(value):
                     tracking.step_by_hand(frame, event, owner)
             case Tensor():
                 if event.name == "requires_grad":
-                    methods.set_requires_grad(frame, atom, calls.truth_of(value, Truth.YES))
+                    tensors.set_requires_grad(frame, atom, calls.truth_of(value, Truth.YES))
                 elif event.name == "grad":
                     _write_grad(frame, event, value, None)
             case Cls(cls):
@@ -220,7 +220,7 @@ def _write_grad(frame: Frame, event: ev.Event, value: Value, owner: v.Identity |
         if owner is None:
             tracking.zero(frame, event, None)
         else:
-            methods.zero_owner(frame, event, owner)
+            parameters.zero_owner(frame, event, owner)
     else:
         tracking.touch_gradients(frame)
 
@@ -253,7 +253,7 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                     items[constant.value] = value
                     state.heap[identity] = r.Mapping(record.element, tuple(items.items()))
                 elif isinstance(record, (r.Mapping, r.Sequence)):
-                    methods.grow(frame, identity, value)
+                    containers.grow(frame, identity, value)
                     if isinstance(record, r.Sequence):
                         state.heap[identity] = r.Sequence(v.join(record.element, value))
                 else:

@@ -6,7 +6,7 @@ condition on the same symbol goes the same way. A loop over unknown data runs at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,6 +133,21 @@ def assume(state: State, value: Value, truth: bool) -> None:
     keep = true if truth else false
     if keep and keep != value and len(value) > 1:
         state.refine(value, keep)
+
+
+def split(frame: Frame, flag: Value, do: Callable[[Frame, bool], None]) -> None:
+    """Go on along both truths of a flag, each remembered, so that later conditions on it agree."""
+    may_true, may_false = possible(frame.state, flag)
+    if may_true and may_false:
+        other = frame.fork(frame.state.copy())
+        assume(other.state, flag, False)
+        do(other, False)
+    if may_true:
+        if may_false:
+            assume(frame.state, flag, True)
+        do(frame, True)
+    else:
+        do(frame, False)
 
 
 def _assume_mode(state: State, module: v.Identity, training: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint.analysis import calls, iteration, methods, tracking
+from torchmode_lint.analysis import calls, containers, iteration, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -72,7 +72,7 @@ def _grow(frame: Frame, event: ev.Grow) -> None:
     tracking.keep(frame, frame.get(event.src))
     for atom in frame.get(event.container):
         if isinstance(atom, Obj):
-            methods.grow(frame, atom.id, frame.get(event.src))
+            containers.grow(frame, atom.id, frame.get(event.src))
 
 
 def _unpack(frame: Frame, event: ev.Unpack) -> None:

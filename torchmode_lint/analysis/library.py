@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, methods, tracking
+from torchmode_lint.analysis import branches, calls, methods, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import strongest
@@ -102,9 +102,7 @@ def _grad_flag(frame: Frame, event: Event, name: str, arguments: Arguments) -> V
         if register is not None:
             one.set(register, made)
 
-    from torchmode_lint.analysis.methods import _split
-
-    _split(frame, flag, follow)
+    branches.split(frame, flag, follow)
     return made
 
 
@@ -338,9 +336,7 @@ def _is_stable(value: Value) -> bool:
 
 def _evaluated(frame: Frame, name: str, arguments: Arguments) -> Value | None:
     if name == "bool" and len(arguments.positional) == 1:
-        from torchmode_lint.analysis.branches import possible
-
-        may_true, may_false = possible(frame.state, arguments.positional[0])
+        may_true, may_false = branches.possible(frame.state, arguments.positional[0])
         if may_true != may_false:
             return v.const(may_true)
     if name == "isinstance" and len(arguments.positional) == 2:

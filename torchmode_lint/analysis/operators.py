@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint.analysis import branches, calls, methods, tracking
+from torchmode_lint.analysis import branches, calls, containers, parameters, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -38,7 +38,7 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
     left, right = frame.get(event.left), frame.get(event.right)
     tensors = [*frame.tensors(left), *frame.tensors(right)]
     if isinstance(event, ev.InPlace):
-        if methods.mentions_gradient(right):
+        if parameters.mentions_gradient(right):
             for atom in left:
                 if isinstance(atom, Param):
                     tracking.step_by_hand(frame, event, atom.owner)
@@ -102,7 +102,7 @@ def _grow_in_place(frame: Frame, left: Value, right: Value) -> None:
     for atom in left:
         if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Sequence):
             for other in right:
-                methods.grow(frame, atom.id, v.join_all(v.just(a) for a in frame.reach(v.just(other))))
+                containers.grow(frame, atom.id, v.join_all(v.just(a) for a in frame.reach(v.just(other))))
 
 
 def _fold(operator: str, left: Value, right: Value) -> Value | None:

@@ -1,0 +1,96 @@
+"""Methods of tensors.
+
+Functions of torch that take tensors are in `library`, operators on them in `operators`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchmode_lint import torch_api as api
+from torchmode_lint.analysis import calls, iteration, tracking
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.values import Func, Obj, Tensor, Value
+from torchmode_lint.protocol import Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.events import Event
+
+
+def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Arguments) -> Value:
+    """A method of a tensor, or of a structure of tensors that something unknown returned."""
+    if name == "backward":
+        gave = arguments.get(1, "retain_graph")
+        retain = calls.truth_of(gave, calls.truth_of(arguments.get(2, "create_graph"), Truth.NO))
+        old_name = arguments.get(99, "retain_variables")
+        if old_name is not None:
+            retain = calls.truth_of(old_name, Truth.NO)
+        tracking.backward(frame, event, v.just(t), retain)
+        return v.NONE
+    if name in ("detach",):
+        return v.just(replace(v.detached(t), made=event))
+    if name == "detach_":
+        frame.state.replace_tensor(t, v.detached(t))
+        return v.just(v.detached(t))
+    if name == "requires_grad_":
+        wants = calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES)
+        return v.just(set_requires_grad(frame, t, wants))
+    if name == "retain_grad":
+        frame.state.replace_tensor(t, replace(t, retains=Truth.YES))
+        return v.NONE
+    if name in api.TENSOR_NUMBER:
+        return v.just(Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, exact=t.exact))
+    if name in api.TENSOR_NO_GRAPH:
+        return v.just(replace(v.detached(t), synthetic=t.synthetic))
+    if name in api.TENSOR_SAME or name in api.TENSOR_NEUTRAL:
+        return v.just(t)
+    if name in api.TENSOR_DEVICE:
+        return v.just(_moved(t, name, arguments))
+    if name in api.TENSOR_IN_PLACE_DATA:
+        others = [u for value in arguments.all() for u in frame.tensors(value)]
+        if not others:
+            return v.just(t)
+        changed = v.derived([t, *others])
+        changed = replace(changed, leaf=t.leaf if not changed.may else changed.leaf)
+        frame.state.replace_tensor(t, changed)
+        return v.just(changed)
+    if not t.exact and name in ("items", "values", "keys", "update", "append", "get", "split", "chunk", "unbind"):
+        return v.just(iteration.part(t))
+    functions = [a for value in arguments.all() for a in value if isinstance(a, (Func, Obj))]
+    if not t.exact and any(
+        isinstance(frame.state.heap.get(a.id), r.Optimizer) for a in functions if isinstance(a, Obj)
+    ):
+        return calls.unknown_call(frame, event, arguments, receiver=v.just(t))
+    result = calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
+    return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
+
+
+def _moved(t: Tensor, name: str, arguments: Arguments) -> Tensor:
+    """`to` and its kin: the same tensor where nothing changes, else a new one, which is no leaf.
+
+    Whether a move to a device that only runs elsewhere changes anything depends on the machine.
+    """
+    if t.grad is not Truth.YES or t.leaf is not Truth.YES:
+        return t
+    if name in ("double", "half"):
+        return replace(t, leaf=Truth.NO)
+    device = v.constant(arguments.first, None)
+    if name == "cuda" or (name == "to" and isinstance(device, str) and device.startswith("cuda")):
+        return replace(t, leaf=Truth.MAYBE, moved=True)
+    if name == "to" and not (isinstance(device, str)):
+        return replace(t, leaf=Truth.MAYBE)
+    return t
+
+
+def set_requires_grad(frame: Frame, t: Tensor, wants: Truth) -> Tensor:
+    """`t.requires_grad_(wants)`: on a leaf it makes a leaf that requires grad; on a non-leaf nothing."""
+    if t.leaf is Truth.NO:
+        return t
+    frame.state.asked = True
+    new = replace(t, grad=wants, moved=False, asked=wants is not Truth.NO)
+    frame.state.replace_tensor(t, new)
+    return new
