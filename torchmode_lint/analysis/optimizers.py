@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, library, tracking
+from torchmode_lint.analysis import calls, grad_modes, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -64,7 +64,7 @@ def library_method(frame: Frame, event: Event, name: str, arguments: Arguments) 
         for atom in arguments.first:
             entered = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
             if isinstance(entered, r.GradSwitch):
-                library.set_grad(frame, event, entered.mode)
+                grad_modes.set_grad(frame, event, entered.mode)
         return arguments.first
     if name in ("unwrap_model", "gather", "reduce", "gather_for_metrics"):
         return arguments.first

@@ -1,0 +1,122 @@
+"""Functions of Python: those that only compute, and those that make iterables of others.
+
+What iterating yields says `iteration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import branches, calls
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.iteration import elements
+from torchmode_lint.analysis.values import Const, Expression, Obj, Tensor, Tup, Value
+from torchmode_lint.protocol import Truth
+from torchmode_lint.torch_api import Effect
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.events import Event
+
+
+def _pure(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    """A symbol that is the same for the same arguments."""
+    tensors = [t for value in arguments.all() for t in frame.tensors(value)]
+    short = name.rpartition(".")[2]
+    if short in ("min", "max", "abs", "round") and tensors:
+        return calls.operation(frame, arguments)
+    if short in ("float", "int", "str", "bool", "repr", "format") and tensors:
+        return v.just(Tensor(data=frozenset().union(*(t.data for t in tensors)), leaf=Truth.YES, grad=Truth.NO))
+    known = _evaluated(frame, short, arguments)
+    if known is not None:
+        return known
+    operands = tuple(arguments.all())
+    if all(_is_stable(o) for o in operands):
+        depth = 1 + max(
+            (a.id.depth for o in operands for a in o if isinstance(a, Obj) and isinstance(a.id, Expression)), default=0
+        )
+        if depth <= 4:
+            return v.just(Obj(Expression(name, operands, "call", depth)))
+    return frame.unknown(event)
+
+
+def _is_stable(value: Value) -> bool:
+    return all(not isinstance(atom, v.Anything) for atom in value) and len(value) <= 2
+
+
+def _evaluated(frame: Frame, name: str, arguments: Arguments) -> Value | None:
+    if name == "bool" and len(arguments.positional) == 1:
+        may_true, may_false = branches.possible(frame.state, arguments.positional[0])
+        if may_true != may_false:
+            return v.const(may_true)
+    if name == "isinstance" and len(arguments.positional) == 2:
+        atom, target = v.single(arguments.positional[0]), v.single(arguments.positional[1])
+        if isinstance(atom, Const) and isinstance(target, v.Ext) and target.name.startswith("torch."):
+            return v.FALSE
+    return None
+
+
+def _enumerate(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    site = frame.fresh(event)
+    element = elements(frame, arguments.first, _inner(event, "element"))
+    frame.state.heap[site] = r.Sequence(v.just(Tup((v.just(Obj(v.Path(site, "index"))), element))))
+    return v.just(Obj(site))
+
+
+def _zip(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    site = frame.fresh(event)
+    columns = tuple(elements(frame, value, _inner(event, str(i))) for i, value in enumerate(arguments.positional))
+    frame.state.heap[site] = r.Sequence(v.just(Tup(columns)) if columns else v.TOP)
+    return v.just(Obj(site))
+
+
+def _inner(event: Event, part: str) -> object:
+    """A stand-in for an event."""
+    return (event, part)
+
+
+def _elements(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    if name in ("builtins.next",):
+        return elements(frame, arguments.first, event)
+    if name == "builtins.filter":
+        return arguments.positional[1] if len(arguments.positional) > 1 else frame.unknown(event)
+    first = arguments.first
+    atom = v.single(first)
+    if isinstance(atom, Obj) and isinstance(
+        frame.state.heap.get(atom.id), (r.Sequence, r.Parameters, r.Loader, r.Groups)
+    ):
+        if name in ("builtins.list", "builtins.tuple"):
+            record = frame.state.heap[atom.id]
+            return frame.make(event, record)
+        return first
+    if isinstance(atom, Tup):
+        return frame.make(event, r.sequence(atom.items))
+    if not first:
+        return frame.make(event, r.Sequence(v.EMPTY, ()) if name.startswith("builtins.") else r.Sequence(v.TOP))
+    return frame.make(event, r.Sequence(elements(frame, first, (event, "element"))))
+
+
+def _sequence(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    owners: set[v.Identity] = set()
+    for value in arguments.all():
+        for atom in value:
+            record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+            if isinstance(record, r.Parameters):
+                owners |= record.owners
+    if owners:
+        return frame.make(event, r.Parameters(frozenset(owners)))
+    return frame.make(
+        event, r.Sequence(v.join_all(elements(frame, value, (event, "e")) for value in arguments.all()) or v.TOP)
+    )
+
+
+EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
+    Effect.PURE: _pure,
+    Effect.ENUMERATE: _enumerate,
+    Effect.ZIP: _zip,
+    Effect.ELEMENTS: _elements,
+    Effect.SEQUENCE: _sequence,
+}
