@@ -11,7 +11,15 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import builtin_functions, calls, grad_modes, methods, modules, operations, tracking
+from torchmode_lint.analysis import (
+    builtin_functions,
+    grad_modes,
+    methods,
+    modules,
+    operations,
+    tracking,
+    unknown_calls,
+)
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -36,7 +44,7 @@ def call(frame: Frame, event: Event, name: str, arguments: Arguments, dst: int |
     if name in ("builtins.dict", "collections.OrderedDict"):
         return _dict(frame, event, arguments)
     if name.endswith("[]"):
-        return calls.unknown_call(frame, event, arguments)
+        return unknown_calls.call(frame, event, arguments)
     decorating = v.single(arguments.first)
     effect = effect_of(name)
     if isinstance(decorating, Func) and effect in (Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG):
@@ -68,14 +76,14 @@ def _super(frame: Frame, arguments: Arguments) -> Value:
 
 
 def _unknown(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    result = calls.unknown_call(frame, event, arguments)
+    result = unknown_calls.call(frame, event, arguments)
     return result
 
 
 def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if name in ("builtins.map", "builtins.getattr", "builtins.setattr", "builtins.vars"):
         _blur(frame, arguments)
-    return calls.unknown_call(frame, event, arguments, neutral=True)
+    return unknown_calls.call(frame, event, arguments, neutral=True)
 
 
 def _all_arguments(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -105,7 +113,7 @@ def _library(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
         for value in arguments.all():
             tracking.backward(frame, event, value, Truth.MAYBE, accumulates=False)
         return frame.unknown(event)
-    calls.unknown_call(frame, event, arguments)
+    unknown_calls.call(frame, event, arguments)
     return frame.make(event, r.Library(kind))
 
 

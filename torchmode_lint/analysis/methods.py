@@ -12,6 +12,7 @@ from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import (
     branches,
     calls,
+    construction,
     containers,
     grad_modes,
     library,
@@ -19,6 +20,7 @@ from torchmode_lint.analysis import (
     parameters,
     tensors,
     tracking,
+    unknown_calls,
     unknowns,
 )
 from torchmode_lint.analysis import records as r
@@ -47,17 +49,17 @@ def call(frame: Frame, event: Event, owner: Atom, name: str, arguments: Argument
         case Cls(cls):
             for base in cls.external_bases():
                 return library.call(frame, event, f"{base}.{name}", arguments, dst)
-            return calls.unknown_call(frame, event, arguments)
+            return unknown_calls.call(frame, event, arguments)
         case Ext(qualified):
             return library.call(frame, event, f"{qualified}.{name}", arguments, dst)
         case Const(_, str()) if name == "format":
             return frame.unknown(event)
         case Tup() | Const():
-            return calls.unknown_call(frame, event, arguments, neutral=True)
+            return unknown_calls.call(frame, event, arguments, neutral=True)
         case _:
             if name in api.BACKWARD_METHODS:
                 tracking.backward(frame, event, arguments.first, Truth.MAYBE)
-            return calls.unknown_call(frame, event, arguments)
+            return unknown_calls.call(frame, event, arguments)
 
 
 def _object_method(
@@ -82,7 +84,7 @@ def _object_method(
         case r.GradSwitch():
             return grad_modes.method(frame, event, identity, record, name)
         case _:
-            return calls.unknown_call(frame, event, arguments, neutral=True)
+            return unknown_calls.call(frame, event, arguments, neutral=True)
 
 
 def module_method(
@@ -97,7 +99,7 @@ def module_method(
             tracking.freeze(frame, identity, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
         if name == "apply":
             tracking.blur_mode(frame, identity)
-            calls.unknown_call(frame, event, Arguments(tuple(arguments.all())), neutral=True)
+            unknown_calls.call(frame, event, Arguments(tuple(arguments.all())), neutral=True)
         return me
     if name in api.MODULE_PARAMETERS:
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named")))
@@ -112,7 +114,7 @@ def module_method(
         return v.NONE
     if name in ("forward", "__call__"):
         method = record.cls.method(name) if record.cls is not None else None
-        if method is not None and calls.trains(record.cls) and name == "__call__":  # type: ignore[arg-type]
+        if method is not None and construction.trains(record.cls) and name == "__call__":  # type: ignore[arg-type]
             return calls.call_method(frame, event, method, identity, arguments)
         return tracking.forward(frame, event, identity, arguments)
     if name == "step" or name in api.MODULE_NEUTRAL:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import calls, tracking, unknown_calls
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Tensor, Value
@@ -57,7 +57,7 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 
 def _operation(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if any(isinstance(a, Func) for value in arguments.all() for a in value):
-        return calls.unknown_call(frame, event, arguments)
+        return unknown_calls.call(frame, event, arguments)
     return _made(calls.operation(frame, arguments), event)
 
 
@@ -95,7 +95,7 @@ def _gradient(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 
 def _functional(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     """`torch.func` and friends take gradients of whatever they are given."""
-    result = calls.unknown_call(frame, event, arguments)
+    result = unknown_calls.call(frame, event, arguments)
     tracking.backward(frame, event, v.join_all([result, *arguments.all()]), Truth.MAYBE, accumulates=False)
     return result
 

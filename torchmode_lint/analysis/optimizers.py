@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, grad_modes, tracking
+from torchmode_lint.analysis import grad_modes, inlining, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -30,7 +30,7 @@ def method(
     if name == "step":
         closure = [atom for value in arguments.all() for atom in value if isinstance(atom, Func)]
         for func in closure:
-            calls.inline(frame, event, func, Arguments())
+            inlining.inline(frame, event, func, Arguments())
         if not closure and any(frame.tensors(value) for value in arguments.all()):
             tracking.backward(frame, event, arguments.first, Truth.MAYBE)
             tracking.blur_mode(frame, identity)
@@ -47,7 +47,7 @@ def method(
     if name in ("state_dict", "load_state_dict", "__repr__"):
         return frame.unknown(event)
     tracking.blur_mode(frame, identity)
-    calls.unknown_call(frame, event, arguments)
+    unknown_calls.call(frame, event, arguments)
     return frame.unknown(event)
 
 
@@ -72,7 +72,7 @@ def library_method(frame: Frame, event: Event, name: str, arguments: Arguments) 
         return step_through(frame, event, arguments)
     if name in ("autocast", "no_sync", "accumulate", "join_uneven_inputs", "main_process_first", "no_backward_sync"):
         return frame.make(event, r.Library("manager"))
-    return calls.unknown_call(frame, event, arguments)
+    return unknown_calls.call(frame, event, arguments)
 
 
 def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:

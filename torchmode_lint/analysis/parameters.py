@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import calls, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -34,7 +34,7 @@ def method(frame: Frame, event: Event, owner: Param, name: str, arguments: Argum
         return v.just(Param(owner.owner, True))
     if name.endswith("_") and any(mentions_gradient(value) for value in arguments.all()):
         tracking.step_by_hand(frame, event, owner.owner)
-    calls.unknown_call(frame, event, arguments, neutral=True)
+    unknown_calls.call(frame, event, arguments, neutral=True)
     return v.just(owner)
 
 

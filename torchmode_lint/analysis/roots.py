@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import construction, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
@@ -244,7 +244,7 @@ def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value
     else:
         frame.state.heap[cls] = r.Instance(cls)
     init = next((a for a in (cls.method("__init__") or ()) if isinstance(a, Func)), None)
-    if init is None or init.code is code or (cls.is_module and not calls.trains(cls)):
+    if init is None or init.code is code or (cls.is_module and not construction.trains(cls)):
         return v.just(Obj(cls))
     context = run.enter(None, None, init.code)
     inner = Frame(run, context, frame.state.copy())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, iteration, tracking
+from torchmode_lint.analysis import calls, iteration, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -64,7 +64,7 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
     if not t.exact and any(
         isinstance(frame.state.heap.get(a.id), r.Optimizer) for a in functions if isinstance(a, Obj)
     ):
-        return calls.unknown_call(frame, event, arguments, receiver=v.just(t))
+        return unknown_calls.call(frame, event, arguments, receiver=v.just(t))
     result = calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
     return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, methods, optimizers, tracking
+from torchmode_lint.analysis import calls, inlining, methods, optimizers, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -61,7 +61,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         return methods.module_method(frame, event, identity, record, name, arguments)
     if _is_open_self(frame, identity):
         _blur_self(frame, identity)
-    return calls.unknown_call(frame, event, arguments)
+    return unknown_calls.call(frame, event, arguments)
 
 
 def _retains(arguments: Arguments) -> Truth:
@@ -102,7 +102,7 @@ def instance_method(
         if name in api.BACKWARD_METHODS:
             tracking.backward(frame, event, arguments.first, Truth.MAYBE)
         _blur_self(frame, identity)
-    return calls.unknown_call(frame, event, arguments)
+    return unknown_calls.call(frame, event, arguments)
 
 
 def _unknown_zero_grad(frame: Frame, event: Event, identity: Identity) -> Value:
@@ -121,7 +121,7 @@ def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arg
             return optimizers.method(frame, event, identity, record, "step", arguments)
         for atom in arguments.first:
             if isinstance(atom, Func):
-                calls.inline(frame, event, atom, Arguments())
+                inlining.inline(frame, event, atom, Arguments())
         return frame.unknown(event)
     if any(
         isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Optimizer)
@@ -132,4 +132,4 @@ def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arg
         tracking.touch_gradients(frame)
         tracking.backward(frame, event, arguments.first, Truth.MAYBE)
         return frame.unknown(event)
-    return calls.unknown_call(frame, event, arguments)
+    return unknown_calls.call(frame, event, arguments)

@@ -1,0 +1,74 @@
+"""Construction of objects of the project's classes, and whether a class drives the protocol itself.
+
+Modules of torch are made in `modules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.classes import named_callees
+from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.values import Func, Obj, Value
+from torchmode_lint.protocol import Mode, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.events import Event
+
+
+def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> Value:
+    """`C(...)` of a class of the project."""
+    if cls.is_framework:
+        made = frame.make(event, r.Library("framework"))
+        return made
+    site = frame.fresh(event)
+    if cls.is_module:
+        frame.state.heap[site] = r.Module(
+            Mode.TRAIN, frozenset({frame.point(event)}), Truth.MAYBE, cls, Truth.NO, parts=_parts(frame, arguments)
+        )
+        if not trains(cls):
+            return v.just(Obj(site))
+    else:
+        frame.state.heap[site] = r.Instance(cls)
+    init = cls.method("__init__")
+    if init is None:
+        for part in _parts(frame, arguments):
+            tracking.blur_mode(frame, part)
+    if init is not None and not (frame.run.is_plain(cls.code) and not _parts(frame, arguments)):
+        calls.call_method(frame, event, init, site, arguments)
+    if cls.is_module:
+        record = frame.state.heap.get(site)
+        if isinstance(record, r.Module) and not record.chosen:
+            frame.state.heap[site] = replace(record, mode=Mode.TRAIN, why=frozenset({frame.point(event)}))
+    return v.just(Obj(site))
+
+
+def _parts(frame: Frame, arguments: Arguments) -> frozenset[v.Identity]:
+    return frozenset(
+        atom.id
+        for value in arguments.all()
+        for atom in frame.reach(value)
+        if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Module)
+    )
+
+
+def trains(cls: Class) -> bool:
+    """Whether a module's class also drives the protocol, so that its constructor must be followed."""
+    return any(
+        event is not None and _drives(name) for one in cls.line() for name, event in named_callees(one.code)
+    ) or any(
+        event is not None and name in ("self.eval", "self.train", "self.requires_grad_")
+        for atom in cls.method("__init__") or ()
+        if isinstance(atom, Func)
+        for name, event in named_callees(atom.code)
+    )
+
+
+def _drives(name: str) -> bool:
+    return name.rpartition(".")[2] in ("backward", "zero_grad")
