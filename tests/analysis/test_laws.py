@@ -29,6 +29,7 @@ from lattices import (
 )
 
 from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.state import State
 from torchmode_lint.protocol import GRAD_MODE, GRADIENTS, GRAPH, MODE, GradMode, Mode, Table, Truth
@@ -177,16 +178,16 @@ def test_what_is_detached_is_a_leaf_with_the_same_numbers(tensor: v.Tensor) -> N
 @given(values, sites)
 def test_a_renamed_value_does_not_say_the_old_name(value: v.Value, site: v.Site) -> None:
     new = v.Site(site.event, CONTEXT, 7)
-    result = v.renamed(value, site, new)
-    assert site not in v.sites_of(result)
-    assert v.sites_of(result) == {new if one == site else one for one in v.sites_of(value)}
-    assert v.renamed(result, new, site) == v.normal(value)
+    result = renaming.renamed(value, site, new)
+    assert site not in renaming.sites_of(result)
+    assert renaming.sites_of(result) == {new if one == site else one for one in renaming.sites_of(value)}
+    assert renaming.renamed(result, new, site) == v.normal(value)
 
 
 @quick
 @given(identities, sites)
 def test_a_renamed_identity_does_not_say_the_old_name(identity: Any, site: v.Site) -> None:  # noqa: ANN401
-    assert not v.id_mentions(v.renamed_id(identity, site, v.Site(site.event, CONTEXT, 7)), site)
+    assert not renaming.id_mentions(renaming.renamed_id(identity, site, v.Site(site.event, CONTEXT, 7)), site)
 
 
 @quick

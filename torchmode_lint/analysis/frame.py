@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.records import Point
 from torchmode_lint.analysis.values import TOP, Atom, Bound, Context, Identity, Obj, Site, Tensor, Value
@@ -105,8 +106,11 @@ class Frame:
             self.run.active[-1].made.add(site)
         if site in self.run.born:
             self.state.age(site)
-            if any(site in v.sites_of(value) for value in self.regs.values()):
-                self.regs = {register: v.renamed(value, site, v.older(site)) for register, value in self.regs.items()}
+            if any(site in renaming.sites_of(value) for value in self.regs.values()):
+                self.regs = {
+                    register: renaming.renamed(value, site, renaming.older(site))
+                    for register, value in self.regs.items()
+                }
         else:
             self.run.born.add(site)
         return site

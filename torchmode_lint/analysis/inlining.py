@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import records as r
-from torchmode_lint.analysis import unknown_calls
+from torchmode_lint.analysis import renaming, unknown_calls
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Bound, Cls, Func, Obj, Path, Tensor, Value
@@ -108,8 +108,8 @@ def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
 def _shown(stash: dict[Slot, Value], made: set[v.Site]) -> dict[Slot, Value]:
     """What was hidden from a call, with what the call made anew become older in it."""
     for slot, value in stash.items():
-        for site in v.sites_of(value) & made:
-            value = v.renamed(value, site, v.older(site))
+        for site in renaming.sites_of(value) & made:
+            value = renaming.renamed(value, site, renaming.older(site))
         stash[slot] = value
     return stash
 
@@ -157,8 +157,9 @@ def _drop_garbage(state: State, context: v.Context, value: Value) -> None:
     ]
     if not made:
         return
-    held = v.sites_of(value).union(
-        *(v.sites_of(one) for one in state.attrs.values()), *(v.sites_of(one) for one in state.env.values())
+    held = renaming.sites_of(value).union(
+        *(renaming.sites_of(one) for one in state.attrs.values()),
+        *(renaming.sites_of(one) for one in state.env.values()),
     )
     for record in state.heap.values():
         held |= r.sites_of(record)

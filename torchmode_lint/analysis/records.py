@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Site, Value, join, sites_of_id
-from torchmode_lint.analysis.values import sites_of as value_sites
+from torchmode_lint.analysis import renaming
+from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Site, Value, join
 from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
@@ -226,15 +226,15 @@ def sites_of(record: Record) -> frozenset[Site]:
     """The sites that a record refers to."""
     match record:
         case Sequence(element, items):
-            return value_sites(element).union(*(value_sites(item) for item in items or ()))
+            return renaming.sites_of(element).union(*(renaming.sites_of(item) for item in items or ()))
         case Mapping(element, items):
-            return value_sites(element).union(*(value_sites(value) for _, value in items))
+            return renaming.sites_of(element).union(*(renaming.sites_of(value) for _, value in items))
         case Optimizer(owns=owns) if owns:
-            return frozenset().union(*(sites_of_id(one) for one in owns))
+            return frozenset().union(*(renaming.sites_of_id(one) for one in owns))
         case Parameters(owners=owners):
-            return frozenset().union(*(sites_of_id(one) for one in owners))
+            return frozenset().union(*(renaming.sites_of_id(one) for one in owners))
         case Module(parts=parts):
-            return frozenset().union(*(sites_of_id(one) for one in parts))
+            return frozenset().union(*(renaming.sites_of_id(one) for one in parts))
         case _:
             return frozenset()
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import construction, tracking
+from torchmode_lint.analysis import construction, renaming, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
@@ -60,7 +60,7 @@ def run(source: SourceFile, root: Path | None) -> Program:
         _round(interpreter, source)
         if not interpreter.grew_shared:
             break
-    v.forget_values()
+    renaming.forget_values()
     return interpreter.program
 
 

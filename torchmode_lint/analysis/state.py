@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.records import Module, Optimizer, Record, Traced, join_records
 from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
@@ -164,24 +165,24 @@ class State:
     def age(self, site: Site) -> None:
         """The newest object of `site` becomes one of the older ones, before another is made there."""
         if self.knows(site):
-            self.rename(site, v.older(site))
+            self.rename(site, renaming.older(site))
 
     def rename(self, site: Site, new: Site) -> None:
         """What `site` names is called `new`, and joins what went by that name."""
         for slot, value in self.env.items():
-            if site in v.sites_of(value):
-                self.env[slot] = v.renamed(value, site, new)
+            if site in renaming.sites_of(value):
+                self.env[slot] = renaming.renamed(value, site, new)
         heap: dict[Identity, Record] = {}
         for key, record in self.heap.items():
-            new_key = v.renamed_id(key, site, new)
+            new_key = renaming.renamed_id(key, site, new)
             joined = join_records(heap[new_key], record) if new_key in heap else record
             if joined is not None:
                 heap[new_key] = renamed_record(joined, site, new)
         self.heap = heap
         attrs: dict[tuple[Identity, str], Value] = {}
         for (key, name), value in self.attrs.items():
-            pair = (v.renamed_id(key, site, new), name)
-            value = v.renamed(value, site, new)
+            pair = (renaming.renamed_id(key, site, new), name)
+            value = renaming.renamed(value, site, new)
             attrs[pair] = v.join(attrs[pair], value) if pair in attrs else value
         self.attrs = attrs
         if site in self.graphs:
@@ -190,7 +191,7 @@ class State:
         self.facts = {
             fact: truth
             for fact, truth in self.facts.items()
-            if not any(isinstance(a, Obj) and v.id_mentions(a.id, site) for a in fact)
+            if not any(isinstance(a, Obj) and renaming.id_mentions(a.id, site) for a in fact)
         }
 
     def unify(self, other: State) -> State:
@@ -226,7 +227,9 @@ class State:
 
     def forget(self, identity: Identity) -> None:
         """A symbol stands for another value from here on: conditions on it no longer hold."""
-        gone = [fact for fact in self.facts if any(isinstance(a, Obj) and v.id_within(a.id, identity) for a in fact)]
+        gone = [
+            fact for fact in self.facts if any(isinstance(a, Obj) and renaming.id_within(a.id, identity) for a in fact)
+        ]
         for fact in gone:
             del self.facts[fact]
 
@@ -234,11 +237,11 @@ class State:
         """Whether anything is said of the newest object of `site`."""
         if site in self.heap or site in self.graphs:
             return True
-        if any(site in v.sites_of(value) for value in self.env.values()):
+        if any(site in renaming.sites_of(value) for value in self.env.values()):
             return True
-        if any(v.id_mentions(key, site) for key, _ in self.attrs):
+        if any(renaming.id_mentions(key, site) for key, _ in self.attrs):
             return True
-        return any(isinstance(a, Obj) and v.id_mentions(a.id, site) for fact in self.facts for a in fact)
+        return any(isinstance(a, Obj) and renaming.id_mentions(a.id, site) for fact in self.facts for a in fact)
 
     def refine(self, value: Value, keep: Value) -> None:
         """Everything that held `value` is now known to hold only `keep` of it."""
@@ -264,21 +267,22 @@ def renamed_record(record: Record, site: Site, new: Site) -> Record:
     match record:
         case r.Sequence(element, items):
             return r.Sequence(
-                v.renamed(element, site, new),
-                None if items is None else tuple(v.renamed(item, site, new) for item in items),
+                renaming.renamed(element, site, new),
+                None if items is None else tuple(renaming.renamed(item, site, new) for item in items),
             )
         case r.Mapping(element, items):
             return r.Mapping(
-                v.renamed(element, site, new), tuple((key, v.renamed(value, site, new)) for key, value in items)
+                renaming.renamed(element, site, new),
+                tuple((key, renaming.renamed(value, site, new)) for key, value in items),
             )
-        case r.Optimizer(owns=owns) if owns and any(v.id_mentions(o, site) for o in owns):
-            return replace(record, owns=frozenset(v.renamed_id(o, site, new) for o in owns))
-        case r.Parameters(owners=owners) if any(v.id_mentions(o, site) for o in owners):
-            return replace(record, owners=frozenset(v.renamed_id(o, site, new) for o in owners))
-        case r.Module(parts=parts) if any(v.id_mentions(o, site) for o in parts):
-            return replace(record, parts=frozenset(v.renamed_id(o, site, new) for o in parts))
-        case r.Groups(optimizer) if v.id_mentions(optimizer, site):
-            return r.Groups(v.renamed_id(optimizer, site, new))
+        case r.Optimizer(owns=owns) if owns and any(renaming.id_mentions(o, site) for o in owns):
+            return replace(record, owns=frozenset(renaming.renamed_id(o, site, new) for o in owns))
+        case r.Parameters(owners=owners) if any(renaming.id_mentions(o, site) for o in owners):
+            return replace(record, owners=frozenset(renaming.renamed_id(o, site, new) for o in owners))
+        case r.Module(parts=parts) if any(renaming.id_mentions(o, site) for o in parts):
+            return replace(record, parts=frozenset(renaming.renamed_id(o, site, new) for o in parts))
+        case r.Groups(optimizer) if renaming.id_mentions(optimizer, site):
+            return r.Groups(renaming.renamed_id(optimizer, site, new))
         case _:
             return record
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import dependence
 from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
@@ -151,7 +152,9 @@ def forward(
             )
         )
     site = frame.fresh(event)
-    inputs = [t for value in arguments.all() for t in frame.tensors(v.renamed(value, site, v.older(site)))]
+    inputs = [
+        t for value in arguments.all() for t in frame.tensors(renaming.renamed(value, site, renaming.older(site)))
+    ]
     frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
