@@ -208,7 +208,11 @@ def _adopt(frame: Frame, identity: v.Identity, value: Value) -> None:
     )
     record = frame.state.heap.get(identity)
     if parts and isinstance(record, r.Module) and identity not in parts:
-        frame.state.heap[identity] = replace(record, parts=record.parts | parts)
+        thaws = record.frozen is Truth.YES and any(
+            isinstance(part, r.Module) and part.frozen is not Truth.YES for part in map(frame.state.heap.get, parts)
+        )
+        frozen = Truth.MAYBE if thaws else record.frozen
+        frame.state.heap[identity] = replace(record, parts=record.parts | parts, frozen=frozen)
 
 
 def _forget_conditions(frame: Frame, identity: v.Identity, name: str) -> None:

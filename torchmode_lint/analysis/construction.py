@@ -14,6 +14,7 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import named_callees
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Obj, Value
+from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Mode, Truth
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> Value:
     """`C(...)` of a class of the project."""
     if cls.is_framework:
-        made = frame.make(event, r.Library("framework"))
-        return made
+        return frame.make(event, r.Library("framework"))
     site = frame.fresh(event)
     if cls.is_module:
         frame.state.heap[site] = r.Module(
-            Mode.TRAIN, frozenset({frame.point(event)}), Truth.MAYBE, cls, Truth.NO, parts=_parts(frame, arguments)
+            Mode.TRAIN,
+            frozenset({frame.point(event)}),
+            Truth.MAYBE,
+            cls,
+            Truth.MAYBE if freezes(cls) else Truth.NO,
+            parts=_parts(frame, arguments),
         )
         if not trains(cls):
             return v.just(Obj(site))
@@ -67,6 +72,18 @@ def trains(cls: Class) -> bool:
         for atom in cls.method("__init__") or ()
         if isinstance(atom, Func)
         for name, event in named_callees(atom.code)
+    )
+
+
+def freezes(cls: Class) -> bool:
+    """Whether a class's constructor sets what of itself requires grad."""
+    return any(
+        (isinstance(event, ev.SetAttribute) and event.name == "requires_grad")
+        or (isinstance(event, ev.Attribute) and event.name == "requires_grad_")
+        for atom in cls.method("__init__") or ()
+        if isinstance(atom, Func)
+        for block in atom.code.blocks
+        for event in block.events
     )
 
 

@@ -8,12 +8,12 @@ so that no observation comes from a state that was still growing.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import branches, imports, tracking, transfer
+from torchmode_lint.analysis import branches, execution, imports, tracking, transfer
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import plain
+from torchmode_lint.analysis.activations import Activation, Outcome, OverBudget
+from torchmode_lint.analysis.codes import Codes
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.state import State
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.project import Project
     from torchmode_lint.flow.cfg import Block, Code
-    from torchmode_lint.flow.events import Call, Variable
+    from torchmode_lint.flow.events import Call
     from torchmode_lint.source import SourceFile
 
 MAX_PARTITIONS = 8
@@ -39,51 +39,12 @@ MAX_STEPS = 40_000
 MAX_FILE_STEPS = 160_000
 MAX_MEMO = 12
 
-# A file without any of these words neither knows torch nor touches modes and gradients.
-_WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 
-
-class OverBudget(Exception):
-    """The analysis of one root costs too much: it is given up, and counted."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """One way out of a code object: the state there and the value returned (or yielded, at `block`)."""
-
-    state: State
-    value: Value
-    block: Block | None = None
-
-    def join(self, other: Outcome) -> None:
-        """Cover the other way out too; the values are joined as a variable of the states would be."""
-        slot = (-1, 0)
-        self.state.env[slot], other.state.env[slot] = self.value, other.value
-        self.state.join(other.state)
-        self.value = self.state.env.pop(slot)
-        del other.state.env[slot]
-
-
-@dataclass(slots=True, eq=False)
-class Activation:
-    """A code object solved from one entry state in one context."""
-
-    context: Context
-    entry: State
-    start: Block
-    to_yield: bool
-    table: dict[Block, list[State]] = field(default_factory=dict)
-    signatures: dict[Block, list[tuple[object, ...]]] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    yielded: Value = v.EMPTY
-    made: set[Site] = field(default_factory=set)
-    recorded: bool = False
-
-
-class Interpreter:
+class Interpreter(Codes):
     """Everything that outlives a single root of the analysis of one file."""
 
     def __init__(self, program: Program, project: Project) -> None:
+        super().__init__()
         self.program = program
         self.project = project
         self.recording = False
@@ -91,7 +52,6 @@ class Interpreter:
         self.spent = 0
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
-        self.globals: dict[Variable, Value] = {}
         self.defaults: dict[Code, tuple[Value | None, ...]] = {}
         self.classes: dict[Code, Class] = {}
         self.class_of: dict[Code, Class] = {}
@@ -102,12 +62,7 @@ class Interpreter:
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.files: dict[str, imports.Loaded] = {}
         self.sources: dict[Code, SourceFile] = {}
-        self.scopes: dict[int, imports.Loaded] = {}
         self.active: list[Activation] = []
-        self._matters: dict[Code, bool] = {}
-        self._scopes: dict[Code, frozenset[int]] = {}
-        self._plain: dict[Code, bool] = {}
-        self._reads: dict[Code, frozenset[str]] = {}
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
         self._memo: dict[tuple[Context, Block, bool], list[Activation]] = {}
 
@@ -122,8 +77,6 @@ class Interpreter:
 
     def load(self, source: SourceFile, path: Path) -> imports.Loaded:
         """Interpret the body of a file of the project, recording only for the file being checked."""
-        from torchmode_lint.analysis.roots import execute
-
         code = source.code
         context = self.enter(None, None, code)
         loaded = imports.Loaded(source, path, context)
@@ -132,7 +85,7 @@ class Interpreter:
         self.sources[code] = source
         self.program.sources = self.sources
         if source is self.program.source:
-            loaded.state = execute(self, context, State())
+            loaded.state = execution.execute(self, context, State())
             return loaded
         recording, steps, active = self.recording, self.steps, self.active
         self.recording, self.steps, self.active = False, 0, []
@@ -163,103 +116,6 @@ class Interpreter:
             self.grew = True
             if not _is_local(identity):
                 self.grew_shared = True
-
-    def is_file_scope(self, scope: int) -> bool:
-        return scope in self.scopes
-
-    def star_imported(self, scope: int) -> bool:
-        """Whether a name of the file may come from a star import that cannot be followed."""
-        return scope in self.scopes and self.scopes[scope].open_star
-
-    def scope_key(self, scope: int) -> Context:
-        """The identity on which unknown names of a scope hang."""
-        loaded = self.scopes.get(scope)
-        return loaded.context if loaded is not None else next(iter(self.scopes.values())).context
-
-    def note_global(self, variable: Variable, value: Value) -> bool:
-        """Remember, whatever the order of execution, what a name of a file may hold.
-
-        True where that says it all: a function, a class or an import, and the only thing the name ever holds.
-        """
-        known = self.globals.get(variable)
-        joined = self.globals[variable] = value if known is None else v.join(known, value)
-        return joined == value and all(
-            isinstance(atom, (v.Func, v.Cls, v.Ext, v.File)) and getattr(atom, "owner", None) is None for atom in value
-        )
-
-    def lookup(self, code: Code, name: str) -> str | Class | Code | None:
-        """What a dotted name means in a code object, seen from the names of its file."""
-        at = code
-        while at.parent is not None:
-            at = at.parent
-        first, *rest = name.split(".")
-        value = self.globals.get(ev.Variable(at.scope, first))
-        atom = None if value is None else v.single(value)
-        for step in rest:
-            if isinstance(atom, v.File):
-                value = self.globals.get(ev.Variable(atom.scope, step))
-                atom = None if value is None else v.single(value)
-            elif isinstance(atom, v.Ext):
-                atom = v.Ext(f"{atom.name}.{step}")
-            else:
-                return None
-        match atom:
-            case v.Ext(qualified):
-                return qualified
-            case v.Cls(cls):
-                return cls
-            case v.Func(found, _, _, _):
-                return found
-            case _:
-                return None
-
-    def matters(self, code: Code) -> bool:
-        """Whether the file of a code object can hold anything of the protocol at all, by its words."""
-        at = code
-        while at.parent is not None:
-            at = at.parent
-        known = self._matters.get(at)
-        if known is None:
-            loaded = self.scopes.get(at.scope)
-            text = loaded.source.text if loaded is not None else ""
-            known = self._matters[at] = loaded is None or any(word in text for word in _WORDS)
-        return known
-
-    def is_plain(self, code: Code) -> bool:
-        """Whether neither a code object nor what it calls names anything of the protocol."""
-        known = self._plain.get(code)
-        if known is None:
-            known = self._plain[code] = plain(code, self.lookup)
-        return known
-
-    def own_scopes(self, code: Code) -> frozenset[int]:
-        """The scope of a code object and those of its comprehensions."""
-        known = self._scopes.get(code)
-        if known is None:
-            around = set()
-            at = code.parent
-            while at is not None:
-                around.add(at.scope)
-                at = at.parent
-            stored = {e.variable.scope for b in code.blocks for e in b.events if isinstance(e, ev.Store)}
-            known = self._scopes[code] = frozenset({code.scope} | (stored - around))
-        return known
-
-    def reads(self, code: Code) -> frozenset[str]:
-        """The names of a code's own scope that the codes inside it read."""
-        known = self._reads.get(code)
-        if known is None:
-            names: set[str] = set()
-            pending = list(code.codes)
-            while pending:
-                at = pending.pop()
-                pending += at.codes
-                for block in at.blocks:
-                    for event in block.events:
-                        if isinstance(event, (ev.Load, ev.Store)) and event.variable.scope == code.scope:
-                            names.add(event.variable.name)
-            known = self._reads[code] = frozenset(names)
-        return known
 
     def may_enter(self, context: Context, code: Code) -> bool:
         return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import construction, renaming, tracking
+from torchmode_lint.analysis import construction, execution, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.activations import OverBudget
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
 from torchmode_lint.analysis.frame import Arguments, Frame
-from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter, OverBudget
+from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
@@ -106,12 +107,12 @@ def _round(run: Interpreter, source: SourceFile) -> None:
         elif code not in run.visited and _is_reached(run, code) and relevant(code, by_name):
             for _ in range(MAX_ROUNDS):
                 run.grew = False
-                sizes = _sizes(run.program)
+                sizes = execution.sizes(run.program)
                 start(run, code, after)
                 run.forget()
                 if not run.grew:
                     break
-                _cut(run.program, sizes)
+                execution.cut(run.program, sizes)
 
 
 def _functions(code: Code) -> Iterator[Code]:
@@ -149,50 +150,7 @@ def start(run: Interpreter, code: Code, after: State) -> None:
         frame.state.grad = {"off": GradMode.OFF, "on": GradMode.ON}.get(grad, GradMode.ENTRY)
         if grad == "unknown":
             frame.state.grad = GradMode.ENTRY | GradMode.OFF
-    execute(run, context, frame.state)
-
-
-def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
-    """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
-    run.steps = 0
-    marks = _sizes(run.program)
-    try:
-        activation = run.solve(context, state)
-        run.steps = 0
-        run.recording = True
-        run.record(activation)
-        for outcome in activation.outcomes:
-            frame = Frame(run, context, outcome.state)
-            tracking.mark(frame, run.program.returned, [outcome.value, activation.yielded])
-    except OverBudget:
-        run.program.degraded.append(context.code.qualname or "<module>")
-        _cut(run.program, marks)
-        run.active.clear()
-        return None
-    finally:
-        run.recording = False
-    if not activation.outcomes:
-        return None
-    result = activation.outcomes[0].state.copy()
-    for outcome in activation.outcomes[1:]:
-        result.join(outcome.state)
-    return result
-
-
-def _sizes(program: Program) -> tuple[int, ...]:
-    return tuple(len(items) for items in _lists(program))
-
-
-def _lists(program: Program) -> tuple[list[object], ...]:
-    return (
-        *(program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects),
-        program.reveals,
-    )  # type: ignore[return-value]
-
-
-def _cut(program: Program, sizes: tuple[int, ...]) -> None:
-    for items, size in zip(_lists(program), sizes, strict=True):
-        del items[size:]
+    execution.execute(run, context, frame.state)
 
 
 def _trains(cls: Class) -> bool:

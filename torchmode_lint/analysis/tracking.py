@@ -160,7 +160,7 @@ def forward(
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
-    sure = direct and not off
+    sure = direct and not off and record.frozen is Truth.NO
     whole = Tensor(
         may=frozenset({site}).union(*(t.may for t in inputs)),
         must=frozenset({site}).union(*(t.must for t in inputs)) if sure else frozenset(),

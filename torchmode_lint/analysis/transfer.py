@@ -51,6 +51,8 @@ def load(frame: Frame, variable: ev.Variable) -> Value:
     value = frame.run.globals.get(variable)
     if value is not None:
         return value
+    if variable.name == "torch":  # bound nowhere that can be seen: by a star import, or forgotten
+        return v.just(Ext("torch"))
     if variable.name in _BUILTINS and not frame.run.star_imported(variable.scope):
         return v.just(Ext(f"builtins.{variable.name}"))
     return v.just(Obj(Path(frame.run.scope_key(variable.scope), variable.name)))

@@ -1,0 +1,53 @@
+"""A code object solved from one entry state: its states at each block, and its ways out.
+
+How they are found is up to `interpreter`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import values as v
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.state import State
+    from torchmode_lint.analysis.values import Context, Site, Value
+    from torchmode_lint.flow.cfg import Block
+
+
+class OverBudget(Exception):
+    """The analysis of one root costs too much: it is given up, and counted."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One way out of a code object: the state there and the value returned (or yielded, at `block`)."""
+
+    state: State
+    value: Value
+    block: Block | None = None
+
+    def join(self, other: Outcome) -> None:
+        """Cover the other way out too; the values are joined as a variable of the states would be."""
+        slot = (-1, 0)
+        self.state.env[slot], other.state.env[slot] = self.value, other.value
+        self.state.join(other.state)
+        self.value = self.state.env.pop(slot)
+        del other.state.env[slot]
+
+
+@dataclass(slots=True, eq=False)
+class Activation:
+    """A code object solved from one entry state in one context."""
+
+    context: Context
+    entry: State
+    start: Block
+    to_yield: bool
+    table: dict[Block, list[State]] = field(default_factory=dict)
+    signatures: dict[Block, list[tuple[object, ...]]] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    yielded: Value = v.EMPTY
+    made: set[Site] = field(default_factory=set)
+    recorded: bool = False

@@ -1,0 +1,61 @@
+"""One root is solved and recorded, within its budget.
+
+Which roots there are, and from what state they start, is up to `roots`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import tracking
+from torchmode_lint.analysis.activations import OverBudget
+from torchmode_lint.analysis.frame import Frame
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis import values as v
+    from torchmode_lint.analysis.interpreter import Interpreter
+    from torchmode_lint.analysis.program import Program
+    from torchmode_lint.analysis.state import State
+
+
+def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
+    """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
+    run.steps = 0
+    marks = sizes(run.program)
+    try:
+        activation = run.solve(context, state)
+        run.steps = 0
+        run.recording = True
+        run.record(activation)
+        for outcome in activation.outcomes:
+            frame = Frame(run, context, outcome.state)
+            tracking.mark(frame, run.program.returned, [outcome.value, activation.yielded])
+    except OverBudget:
+        run.program.degraded.append(context.code.qualname or "<module>")
+        cut(run.program, marks)
+        run.active.clear()
+        return None
+    finally:
+        run.recording = False
+    if not activation.outcomes:
+        return None
+    result = activation.outcomes[0].state.copy()
+    for outcome in activation.outcomes[1:]:
+        result.join(outcome.state)
+    return result
+
+
+def sizes(program: Program) -> tuple[int, ...]:
+    return tuple(len(items) for items in _lists(program))
+
+
+def _lists(program: Program) -> tuple[list[object], ...]:
+    return (
+        *(program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects),
+        program.reveals,
+    )  # type: ignore[return-value]
+
+
+def cut(program: Program, sizes: tuple[int, ...]) -> None:
+    for items, size in zip(_lists(program), sizes, strict=True):
+        del items[size:]
