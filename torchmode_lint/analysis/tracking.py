@@ -160,13 +160,13 @@ def forward(
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
-    sure = direct and not off and record.frozen is Truth.NO
+    sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
     whole = Tensor(
         may=frozenset({site}).union(*(t.may for t in inputs)),
         must=frozenset({site}).union(*(t.must for t in inputs)) if sure else frozenset(),
         data=data,
-        leaf=Truth.NO if sure and record.frozen is Truth.NO else Truth.MAYBE,
-        grad=Truth.YES if sure and record.frozen is Truth.NO else Truth.MAYBE,
+        leaf=Truth.NO if sure else Truth.MAYBE,
+        grad=Truth.YES if sure else Truth.MAYBE,
         exact=direct,
         asked=any(t.asked for t in inputs),
     )

@@ -75,6 +75,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
         broken = [f for f in group if f.module.mode is Mode.TRAIN and f.module.dependent is not Truth.NO]
         if not broken:
             continue
+        if any(f.module.mode is Mode.EVAL and f.turn == b.turn for f in group for b in broken):
+            continue  # a condition decides on the mode, and both have been thought of
         doubt = evaluation.doubt(program, group)
         if doubt is None:
             continue
