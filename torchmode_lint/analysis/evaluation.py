@@ -7,7 +7,7 @@ its output goes where the analysis cannot see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from torchmode_lint.analysis.records import Point, Points
 from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.analysis.values import Path, Site
 from torchmode_lint.diagnostic import Confidence, Note
-from torchmode_lint.protocol import GradMode, Mode
+from torchmode_lint.protocol import GradMode
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.program import Forward, Key, Program
@@ -92,6 +92,3 @@ def spoken(forward: Forward) -> str:
         return f"`{identity.step}`"
     name = forward.module.name.rpartition(".")[2]
     return f"the `{name}`" if name and isinstance(identity, Site) else "the model"
-
-
-__all__ = ["Iterable", "Mode", "at", "doubt", "grad_is_off", "groups", "here", "in_unit_test", "ordered", "spoken"]

@@ -93,8 +93,6 @@ def check(program: Program) -> Iterator[Diagnostic]:
             continue
         sure = found.module.dependent is Truth.YES and _always(graphs)
         why = evaluation.ordered(frozenset().union(*(graph.why for graph in left_over)))
-        trail = [program.note(point, "put into eval mode here") for point in why]
-        trail = [note for point, note in zip(why, trail, strict=True)]
         trail = [
             n
             for point in why
