@@ -24,7 +24,7 @@ from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Cls, Ext, Func, Obj
-from torchmode_lint.flow.events import Variable
+from torchmode_lint.flow.events import SetAttribute, Variable
 from torchmode_lint.protocol import Gradients, GradMode, Mode, Truth
 
 if TYPE_CHECKING:
@@ -224,15 +224,13 @@ def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value
 
 def _rebound(run: Interpreter, cls: Class, state: State) -> None:
     """Attributes that other methods rebind are not surely what the constructor put there."""
-    from torchmode_lint.flow import events as ev
-
     again: set[str] = set()
     for one in cls.line():
         for method in one.code.codes:
             if method.name == "__init__":
                 continue
             for block in method.blocks:
-                again |= {event.name for event in block.events if isinstance(event, ev.SetAttribute)}
+                again |= {event.name for event in block.events if isinstance(event, SetAttribute)}
     for pair in list(state.attrs):
         if pair[0] is cls and pair[1] in again:
             del state.attrs[pair]
