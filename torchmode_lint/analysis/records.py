@@ -143,10 +143,9 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class GradSwitch:
-    """A context manager or decorator that sets the grad mode. `flag` where the mode is a value's truth."""
+    """A context manager or decorator that sets the grad mode."""
 
     mode: GradMode
-    flag: Value = EMPTY
 
 
 @dataclass(frozen=True, slots=True)

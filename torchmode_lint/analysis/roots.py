@@ -18,14 +18,14 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import OverBudget
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
-from torchmode_lint.analysis.frame import Arguments, Frame
+from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
-from torchmode_lint.analysis.values import Cls, Ext, Func, Obj
+from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import SetAttribute, Variable
-from torchmode_lint.protocol import Gradients, GradMode, Mode, Truth
+from torchmode_lint.protocol import Gradients, GradMode, Mode
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
@@ -268,6 +268,3 @@ def _annotated(frame: Frame, code: Code, annotation: str | None) -> r.Record | N
     if target.startswith("torch.utils.data.") and target.endswith("DataLoader"):
         return r.Loader()
     return None
-
-
-__all__ = ["Arguments", "Cls", "Ext", "Truth", "run"]
