@@ -80,6 +80,7 @@ def freezes(cls: Class) -> bool:
     return any(
         (isinstance(event, ev.SetAttribute) and event.name == "requires_grad")
         or (isinstance(event, ev.Attribute) and event.name == "requires_grad_")
+        or (isinstance(event, ev.Call) and any(argument.keyword == "requires_grad" for argument in event.arguments))
         for atom in cls.method("__init__") or ()
         if isinstance(atom, Func)
         for block in atom.code.blocks
