@@ -49,7 +49,6 @@ class Effect(enum.Enum):
     ZIP = enum.auto()
     ELEMENTS = enum.auto()  # list(x), sorted(x), tqdm(x): the elements of its first argument
     SEQUENCE = enum.auto()
-    NAMESPACE = enum.auto()
     PARTIAL = enum.auto()
     LIBRARY = enum.auto()  # an object of a framework that takes over part of the protocol
     MANAGER = enum.auto()  # a context manager without effect on the protocol
@@ -316,8 +315,6 @@ def described(name: str) -> bool:
     """Whether a name is described here by itself: then that is taken, even in the library's own repository."""
     return name in EFFECTS or effect_of(name) is Effect.LIBRARY
 
-
-LOSSES_AND_ACTIVATIONS = frozenset(name for name, effect in EFFECTS.items() if effect is Effect.STATELESS)
 
 # Bases whose subclasses are modules, or trainers that a framework drives.
 MODULE_BASES = (

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.values import Value
     from torchmode_lint.flow.cfg import Code
 
-# what a qualified name in a file means: an external name, a class or function of the project, or nothing
-Lookup = "Callable[[Code, str], str | Class | Code | None]"
-
 
 @dataclass(slots=True, eq=False)
 class Class:

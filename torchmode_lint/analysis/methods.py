@@ -124,8 +124,6 @@ def module_method(
             _add_part(frame, identity, arguments)
             return me
         return frame.unknown(event)
-    if name == "named_parameters":
-        return frame.unknown(event)
     if name == "module":
         return tracking.forward(frame, event, identity, arguments)
     return _module_forward_method(frame, event, identity, record, name, arguments)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.analysis import renaming
-from torchmode_lint.analysis.values import EMPTY, TOP, Context, Identity, Site, Value, join
+from torchmode_lint.analysis.values import EMPTY, Context, Identity, Site, Value, join
 from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
@@ -248,4 +248,3 @@ def sequence(values: Iterable[Value]) -> Sequence:
 
 
 MAX_ITEMS = 24
-UNKNOWN_ELEMENT = TOP
