@@ -10,6 +10,7 @@ import pytest
 
 from commands import BAD
 from torchmode_lint import engine
+from torchmode_lint.analysis.loader import Loader
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.config import ConfigurationError, Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
@@ -30,11 +31,11 @@ def test_a_broken_invariant_is_an_error_of_its_file_only(
 ) -> None:
     analyse = engine.analyse
 
-    def broken(source: SourceFile, root: Path | None) -> Program:
+    def broken(source: SourceFile, loader: Loader) -> Program:
         if source.path.endswith("broken.py"):
             error.function = "train_one_epoch"  # type: ignore[union-attr]
             raise error
-        return analyse(source, root)
+        return analyse(source, loader=loader)
 
     monkeypatch.setattr(engine, "analyse", broken)
     monkeypatch.chdir(tmp_path)

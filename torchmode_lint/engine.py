@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import enum
 import functools
-import os
 import sys
 import threading
 import traceback
@@ -22,13 +21,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from torchmode_lint.analysis import analyse
+from torchmode_lint.analysis.loader import Loader
 from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.project import Project
 from torchmode_lint.config import Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 from torchmode_lint.discovery import STDIN, Found, project_root
 from torchmode_lint.rule import Rule
 from torchmode_lint.rules import ALL_RULES
-from torchmode_lint.source import UNREADABLE, SourceError, SourceFile, parse_source
+from torchmode_lint.source import UNREADABLE, SourceError, SourceFile, decode, parse_source, shown_path
 
 T = TypeVar("T")
 
@@ -87,42 +88,74 @@ class Run:
 
 def check_paths(found: Iterable[Found], options: Options, stdin_path: Path | None = None) -> Iterator[FileReport]:
     """One report for each path, as soon as it is made; standard input stands for the file `stdin_path`."""
+    loaders = Loaders(options)
     for each in found:
         if each.problem is not None:
             yield _failed(shown_path(each.path), UNREADABLE, each.problem)
         elif each.path == STDIN:
-            yield check_bytes(sys.stdin.buffer.read(), stdin_path or Path("<stdin>"), options)
+            yield check_bytes(sys.stdin.buffer.read(), stdin_path or Path("<stdin>"), options, loaders)
         else:
-            yield check_file(each.path, options)
+            yield check_file(each.path, options, loaders)
 
 
-def check_file(path: Path, options: Options) -> FileReport:
+class Loaders:
+    """What the files of one run share of their projects: the files that they import, read once."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._last: tuple[Path, Loader] | None = None
+
+    def of(self, path: Path) -> Loader:
+        """The loader of a file's project. Files come ordered by project, so the last one is kept."""
+        root = rooted(self.options, path).project_root
+        assert root is not None
+        if self._last is None or self._last[0] != root:
+            self._last = (root, Loader(Project(root)))
+        return self._last[1]
+
+
+def check_file(path: Path, options: Options, loaders: Loaders | None = None) -> FileReport:
     """Read one file and check it."""
     shown = shown_path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         return _failed(shown, UNREADABLE, error.strerror or str(error))
-    return check_bytes(data, path, options)
+    return check_bytes(data, path, options, loaders)
 
 
-def check_bytes(data: bytes, path: Path, options: Options, *, suppress: bool = True) -> FileReport:
+def check_bytes(
+    data: bytes, path: Path, options: Options, loaders: Loaders | None = None, *, suppress: bool = True
+) -> FileReport:
     """Check what stands, or would stand, in the file at `path`.
 
-    `suppress` False leaves `# noqa` to the caller.
+    `loaders` is shared by the files of a run. `suppress` False leaves `# noqa` to the caller.
     """
     shown = shown_path(path)
     if not may_matter(data) and (shown.endswith(".ipynb") or _well_formed(data)):
         return FileReport(shown, State.SKIPPED)
     try:
-        source = parse_source(data, shown)
-        program = analyse(source, rooted(options, path).project_root)
+        loader = (loaders or Loaders(options)).of(path)
+        source = _source(data, path, loader.project)
+        program = analyse(source, loader=loader)
         found = _diagnose(program, options, suppress)
     except SourceError as error:
         return _failed(shown, error.code, error.message, error.line, error.column)
     except (AssertionError, RecursionError) as error:
         return _failed(shown, BROKEN_INVARIANT, _account(error))
     return FileReport(shown, State.ANALYSED, tuple(found), lines=_quoted(found, program))
+
+
+def _source(data: bytes, path: Path, project: Project) -> SourceFile:
+    """The file parsed, unless it already is, because another file imports it."""
+    at = path.resolve()
+    shown = shown_path(path)
+    known = project.sources.get(at)
+    if known is not None and known.cells is None and known.path == shown:
+        if decode(data) == (known.text, known.encoding):
+            return known
+    source = project.sources[at] = parse_source(data, shown)
+    return source
 
 
 def check_source(source: SourceFile, options: Options, *, suppress: bool = True) -> list[Diagnostic]:
@@ -153,7 +186,7 @@ def _quoted(found: Iterable[Diagnostic], program: Program) -> dict[str, tuple[st
     """The lines of the files that these diagnostics and their trails speak of."""
     named = {at for each in found for at in (each.span, *(note.span for note in each.trail))}
     quoted: dict[str, tuple[str, ...]] = {}
-    for source in (program.source, *program.sources.values()):
+    for source in program.quoted:
         for at in named:
             if at.path == source.path and at.where not in quoted:
                 if source.cells is None or at.cell is None:
@@ -199,14 +232,6 @@ def rooted(options: Options, path: Path) -> Options:
         return options
     folder = path.absolute().parent
     return replace(options, project_root=project_root(folder) or folder)
-
-
-def shown_path(path: Path) -> str:
-    """The path as users see it: relative to the working directory, with forward slashes."""
-    try:
-        return Path(os.path.relpath(path)).as_posix()
-    except ValueError:  # on another drive
-        return path.absolute().as_posix()
 
 
 def _failed(shown: str, code: str, message: str, line: int = 1, column: int = 1) -> FileReport:

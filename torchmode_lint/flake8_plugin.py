@@ -13,11 +13,14 @@ import io
 import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from torchmode_lint import __version__
 from torchmode_lint.config import Options
 from torchmode_lint.diagnostic import Confidence
+
+if TYPE_CHECKING:
+    from torchmode_lint.engine import Loaders
 
 _STDIN_NAMES = ("-", "stdin")
 
@@ -34,6 +37,7 @@ class TorchmodePlugin:
     name = "torchmode-lint"
     version = __version__
     options: ClassVar[Options] = Options()
+    loaders: ClassVar[Loaders | None] = None
 
     def __init__(self, tree: ast.AST, lines: Sequence[str], filename: str) -> None:
         """`tree` is asked for only because flake8 calls plugins of a file's tree once a file."""
@@ -61,6 +65,7 @@ class TorchmodePlugin:
     @classmethod
     def parse_options(cls, options: argparse.Namespace) -> None:
         root = options.torchmode_project_root
+        cls.loaders = None
         cls.options = Options(
             confidence=Confidence[options.torchmode_confidence.upper()],
             project_root=Path(root).absolute() if root else None,
@@ -68,11 +73,15 @@ class TorchmodePlugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[TorchmodePlugin]]]:
         """Line from 1, column from 0, text: what flake8 asks for."""
-        from torchmode_lint.engine import check_bytes, on_deep_stack
+        from torchmode_lint.engine import Loaders, check_bytes, on_deep_stack
+
+        if TorchmodePlugin.loaders is None:
+            TorchmodePlugin.loaders = Loaders(self.options)
+        loaders = TorchmodePlugin.loaders
 
         data = encoded(self.lines)
         path = Path("<stdin>" if self.filename in _STDIN_NAMES else self.filename)
-        report = on_deep_stack(lambda: check_bytes(data, path, self.options, suppress=False))
+        report = on_deep_stack(lambda: check_bytes(data, path, self.options, loaders, suppress=False))
         for each in (*report.diagnostics, *report.errors):
             yield each.span.line, each.span.column - 1, f"{each.code} {each.message}", type(self)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import itertools
+import os
 import re
 import sys
 import threading
@@ -129,6 +130,14 @@ def read_source(path: Path, shown: str | None = None) -> SourceFile:
     except OSError as error:
         raise SourceError(error.strerror or str(error), code=UNREADABLE) from error
     return parse_source(data, path.as_posix() if shown is None else shown)
+
+
+def shown_path(path: Path) -> str:
+    """The path as users see it: relative to the working directory, with forward slashes."""
+    try:
+        return Path(os.path.relpath(path)).as_posix()
+    except ValueError:  # on another drive
+        return path.absolute().as_posix()
 
 
 def parse_source(data: bytes, shown: str) -> SourceFile:

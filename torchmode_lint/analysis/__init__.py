@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis.program import Program
 
 if TYPE_CHECKING:
+    from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.source import SourceFile
 
 
-def analyse(source: SourceFile, root: Path | None = None) -> Program:
-    """Interpret a file: its body, then every function that nothing visible calls."""
+def analyse(source: SourceFile, root: Path | None = None, loader: Loader | None = None) -> Program:
+    """Interpret a file: its body, then every function that nothing visible calls.
+
+    Files of one run that pass the same `loader` share what they import.
+    """
+    from torchmode_lint.analysis.loader import Loader
+    from torchmode_lint.analysis.project import Project
     from torchmode_lint.analysis.roots import run
 
-    return run(source, root)
+    return run(source, Loader(Project(root)) if loader is None else loader)

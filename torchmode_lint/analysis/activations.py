@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import values as v
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torchmode_lint.analysis.state import State
     from torchmode_lint.analysis.values import Context, Site, Value
     from torchmode_lint.flow.cfg import Block
@@ -35,6 +37,14 @@ class Outcome:
         self.state.join(other.state)
         self.value = self.state.env.pop(slot)
         del other.state.env[slot]
+
+
+def joined(outcomes: Sequence[Outcome]) -> State:
+    """The state after a code object, whichever way it was left."""
+    state = outcomes[0].state.copy()
+    for outcome in outcomes[1:]:
+        state.join(outcome.state)
+    return state
 
 
 @dataclass(slots=True, eq=False)

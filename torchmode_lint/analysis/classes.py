@@ -12,27 +12,43 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api
+from torchmode_lint.analysis.values import Imported
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
+    from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.analysis.values import Value
     from torchmode_lint.flow.cfg import Code
 
 
 @dataclass(slots=True, eq=False)
 class Class:
-    """A class statement that was reached. Compared by identity: one per class body."""
+    """A class statement that was reached. Two are the same if they are of one class body."""
 
     code: Code
-    bases: tuple[Class | str, ...] = ()  # a class of the project, or an external qualified name ("" unknown)
+    stated: tuple[Class | str | Imported, ...] = ()  # the bases as the class statement has them
+    loader: Loader | None = None  # knows what imported bases mean
     methods: dict[str, Value] = field(default_factory=dict)
     dependent: Truth | None = None  # computed when first asked for
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Class) and self.code is other.code
+
+    def __hash__(self) -> int:
+        return hash(self.code)
 
     @property
     def name(self) -> str:
         return self.code.name
+
+    @property
+    def bases(self) -> tuple[Class | str, ...]:
+        """Classes of the project, and external qualified names ("" where unknown)."""
+        if self.loader is not None:
+            self.stated = tuple(self.loader.base(one) if isinstance(one, Imported) else one for one in self.stated)
+        return tuple("" if isinstance(one, Imported) or one == self else one for one in self.stated)
 
     def line(self) -> Iterator[Class]:
         """This class and its project bases, nearest first (depth first, each once)."""
@@ -101,12 +117,13 @@ def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.
 
 
 # What moves or shows a state of the protocol: code that names none of these has nothing to report.
-_RELEVANT = frozenset(
-    "backward eval train no_grad inference_mode enable_grad set_grad_enabled zero_grad step grad requires_grad_ "
-    "autograd training detach to cuda cpu optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
+_ALONE = frozenset(
+    "backward eval no_grad inference_mode enable_grad set_grad_enabled zero_grad requires_grad_ autograd "
+    "optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
 )
-_ATTRIBUTES = _RELEVANT - {"to", "cuda", "cpu", "optim"} | {"apply"}
-_ALONE = _RELEVANT - frozenset("to cuda cpu detach training grad step train".split())
+_MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
+_RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
+_ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
 
 
 def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
@@ -118,9 +135,12 @@ def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
         if at in seen:
             continue
         seen.add(at)
-        for name, _ in named_callees(at):
+        dropped = {e.src for inner in at.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
+        for name, call in named_callees(at):
             *first, last = name.split(".")
-            if "optim" in first or last in _ALONE or (last in _RELEVANT and len(seen) == 1):
+            if "optim" in first or last in _ALONE:
+                return True
+            if len(seen) == 1 and (last in _MOVES or (last in _RETURNING and call is not None and call.dst in dropped)):
                 return True
             pending += by_name.get(last, ())
     return False
@@ -260,7 +280,7 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
         if isinstance(target, str):
             if literals is None:
                 literals = {}
-                for inner in _with_inner(code):
+                for inner in code.walk():
                     literals.update(constants(inner))
             answers.add(layer_dependence(target, call, literals))
         elif isinstance(target, Class):
@@ -275,12 +295,6 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
         if Truth.YES in answers:
             return Truth.YES
     return strongest(answers)
-
-
-def _with_inner(code: Code) -> Iterator[Code]:
-    yield code
-    for inner in code.codes:
-        yield from _with_inner(inner)
 
 
 def layer_dependence(name: str, call: ev.Call | None, literals: dict[int, object]) -> Truth:

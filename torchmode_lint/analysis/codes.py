@@ -5,29 +5,75 @@ Nothing is interpreted here; `classes` says the same of classes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import plain
 from torchmode_lint.flow import events as ev
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path as FilePath
+
     from torchmode_lint.analysis.classes import Class
-    from torchmode_lint.analysis.imports import Loaded
+    from torchmode_lint.analysis.loader import Loaded, Loader
+    from torchmode_lint.analysis.state import State
     from torchmode_lint.analysis.values import Context, Value
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Variable
+    from torchmode_lint.source import SourceFile
+
+MAX_FILES = 60
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 # A file without any of these words neither knows torch nor touches modes and gradients.
 _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 
 
-class Codes:
-    """The scopes of the files that were loaded, with the names in them, and what was looked up of their code."""
+_DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
 
-    def __init__(self) -> None:
-        self.globals: dict[Variable, Value] = {}
-        self.scopes: dict[int, Loaded] = {}
+
+class Layered(Generic[K, V]):
+    """A table over one that others share: `own` is what is written here."""
+
+    __slots__ = ("below", "own")
+
+    def __init__(self, below: Mapping[K, V]) -> None:
+        self.own: dict[K, V] = {}
+        self.below = below
+
+    def get(self, key: K) -> V | None:
+        found = self.own.get(key)
+        return self.below.get(key) if found is None else found
+
+    def __getitem__(self, key: K) -> V:
+        return self.own[key] if key in self.own else self.below[key]
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.own[key] = value
+
+    def __contains__(self, key: K) -> bool:
+        return key in self.own or key in self.below
+
+
+class Codes:
+    """The scopes of the files that were loaded, with the names in them, and what was looked up of their code.
+
+    `globals`, `scopes` and the tables of definitions show what the loader has of imported files, too.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.globals: Layered[Variable, Value] = Layered(loader.globals)
+        self.scopes: Layered[int, Loaded] = Layered(loader.scopes)
+        self.sources: Layered[Code, SourceFile] = Layered(loader.sources)
+        self.classes: Layered[Code, Class] = Layered(loader.classes)
+        self.class_of: Layered[Code, Class] = Layered(loader.class_of)
+        self.defaults: Layered[Code, tuple[Value | None, ...]] = Layered(loader.defaults)
+        self.main: Loaded | None = None
+        self._reached: set[FilePath] = set()
         self._matters: dict[Code, bool] = {}
         self._scopes: dict[Code, frozenset[int]] = {}
         self._plain: dict[Code, bool] = {}
@@ -42,8 +88,9 @@ class Codes:
 
     def scope_key(self, scope: int) -> Context:
         """The identity on which unknown names of a scope hang."""
-        loaded = self.scopes.get(scope)
-        return loaded.context if loaded is not None else next(iter(self.scopes.values())).context
+        loaded = self.scopes.get(scope) or self.main
+        assert loaded is not None
+        return loaded.context
 
     def note_global(self, variable: Variable, value: Value) -> bool:
         """Remember, whatever the order of execution, what a name of a file may hold.
@@ -53,21 +100,51 @@ class Codes:
         known = self.globals.get(variable)
         joined = self.globals[variable] = value if known is None else v.join(known, value)
         return joined == value and all(
-            isinstance(atom, (v.Func, v.Cls, v.Ext, v.File)) and getattr(atom, "owner", None) is None for atom in value
+            isinstance(atom, _DEFINITIONS) and getattr(atom, "owner", None) is None for atom in value
         )
+
+    def resolved(self, value: Value) -> Value:
+        """A value with what imported names mean, in place of the names."""
+        for atom in value:
+            if isinstance(atom, v.Imported):
+                return v.join_all(self.meaning(a) if isinstance(a, v.Imported) else v.just(a) for a in value)
+        return value
+
+    def meaning(self, imported: v.Imported) -> Value:
+        """What a name of another file means. Past so many files, something unknown."""
+        if imported.path not in self._reached:
+            if len(self._reached) >= MAX_FILES:
+                assert self.main is not None
+                return v.just(v.Obj(v.Path(self.main.context, f"{imported.path.stem}.{imported.name}")))
+            self._reached.add(imported.path)
+        return self.loader.meaning(imported)
+
+    def name(self, variable: Variable) -> Value | None:
+        """What a global name of a file may hold, bound there or by a star import; None if nothing binds it."""
+        value = self.globals.get(variable)
+        if value is None:
+            loaded = self.scopes.get(variable.scope)
+            if loaded is not None and loaded.stars:
+                return self.loader.from_stars(loaded, variable.name)
+        return value
+
+    def lend(self, state: State, value: Value) -> None:
+        """Put into a state what the bodies of imported files say of the objects in a value."""
+        for atom in value:
+            if isinstance(atom, v.Obj) and atom.id not in state.heap:
+                maker = _maker(atom.id)
+                loaded = None if maker is None else self.scopes.get(maker.scope)
+                if loaded is not None and loaded is not self.main and loaded.state is not None:
+                    loaded.lend(state, atom.id)
 
     def lookup(self, code: Code, name: str) -> str | Class | Code | None:
         """What a dotted name means in a code object, seen from the names of its file."""
-        at = code
-        while at.parent is not None:
-            at = at.parent
         first, *rest = name.split(".")
-        value = self.globals.get(ev.Variable(at.scope, first))
-        atom = None if value is None else v.single(value)
+        value = self.name(ev.Variable(code.file.scope, first))
+        atom = None if value is None else v.single(self.resolved(value))
         for step in rest:
             if isinstance(atom, v.File):
-                value = self.globals.get(ev.Variable(atom.scope, step))
-                atom = None if value is None else v.single(value)
+                atom = v.single(self.meaning(v.Imported(atom.path, step)))
             elif isinstance(atom, v.Ext):
                 atom = v.Ext(f"{atom.name}.{step}")
             else:
@@ -84,9 +161,7 @@ class Codes:
 
     def matters(self, code: Code) -> bool:
         """Whether the file of a code object can hold anything of the protocol at all, by its words."""
-        at = code
-        while at.parent is not None:
-            at = at.parent
+        at = code.file
         known = self._matters.get(at)
         if known is None:
             loaded = self.scopes.get(at.scope)
@@ -129,3 +204,11 @@ class Codes:
                             names.add(event.variable.name)
             known = self._reads[code] = frozenset(names)
         return known
+
+
+def _maker(identity: v.Identity) -> Code | None:
+    """The file whose body made an object, None for one that was made otherwise."""
+    while isinstance(identity, v.Path):
+        identity = identity.base
+    context = identity.context if isinstance(identity, v.Site) else identity
+    return context.code.file if isinstance(context, v.Context) else None

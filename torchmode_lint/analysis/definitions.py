@@ -14,7 +14,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.values import Bound, Cls, Ext, Func, Obj, Value
+from torchmode_lint.analysis.values import Bound, Cls, Ext, Func, Imported, Obj, Value
 from torchmode_lint.flow import events as ev
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ _TRANSPARENT = frozenset(
 
 def decorate(frame: Frame, event: ev.Event, decorator: Value, value: Value) -> Value:
     """A decorated function: what is known of the decorator is applied, else the function stays itself."""
-    atom = v.single(decorator)
+    atom = v.single(frame.run.resolved(decorator))
     func = v.single(value)
     if not isinstance(func, Func):
         return value
@@ -78,6 +78,8 @@ def decorate(frame: Frame, event: ev.Event, decorator: Value, value: Value) -> V
         got = calls.apply(frame, event, atom, Arguments((value,)))
         return got if any(isinstance(a, Func) for a in got) else value
     if isinstance(atom, Func):
+        if frame.run.is_plain(atom.code):
+            return value  # whatever it puts around the function, it is nothing of the protocol
         got = calls.apply(frame, event, atom, Arguments((value,)))
         if any(isinstance(a, Func) for a in got):
             return got
@@ -88,21 +90,23 @@ def decorate(frame: Frame, event: ev.Event, decorator: Value, value: Value) -> V
 
 def _make_class(frame: Frame, event: ev.MakeClass) -> None:
     run, code = frame.run, event.code
-    bases: list[Class | str] = []
+    bases: list[Class | str | Imported] = []
     for argument in event.bases:
         if argument.keyword is not None:
             continue
         atom = v.single(frame.get(argument.src))
         if isinstance(atom, Cls):
             bases.append(atom.cls)
+        elif isinstance(atom, Imported):
+            bases.append(atom)
         elif isinstance(atom, Ext):
             bases.append(atom.name)
         else:
             bases.append("")
-    cls = run.classes.get(code)
+    cls = run.classes.own.get(code)
     if cls is None:
-        cls = run.classes[code] = Class(code)
-    cls.bases = tuple(b for b in bases if b is not cls)
+        cls = run.classes[code] = Class(code, loader=run.loader)
+    cls.stated = tuple(bases)
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
     entry = frame.state.copy()
     activation = run.solve(context, entry)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import tracking
-from torchmode_lint.analysis.activations import OverBudget
+from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.frame import Frame
 
 if TYPE_CHECKING:
@@ -37,12 +37,7 @@ def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
         return None
     finally:
         run.recording = False
-    if not activation.outcomes:
-        return None
-    result = activation.outcomes[0].state.copy()
-    for outcome in activation.outcomes[1:]:
-        result.join(outcome.state)
-    return result
+    return joined(activation.outcomes) if activation.outcomes else None
 
 
 def sizes(program: Program) -> tuple[int, ...]:

@@ -127,7 +127,10 @@ def is_plain(frame: Frame, func: Func, arguments: Arguments) -> bool:
                     record = frame.state.heap.get(identity)
                     if isinstance(record, (r.Module, r.Optimizer)) or "module" in frame.run.evidence.get(identity, ()):
                         return False
-                case Func() | Cls() | Bound():
+                case Func(code=code):
+                    if not frame.run.is_plain(code):
+                        return False
+                case Cls() | Bound():
                     return False
     return True
 
@@ -171,7 +174,7 @@ def _drop_garbage(state: State, context: v.Context, value: Value) -> None:
 
 def bind(frame: Frame, entry: State, code: Code, arguments: Arguments) -> None:
     """Put the arguments of a call into the parameters of the code."""
-    defaults = frame.run.defaults.get(code, ())
+    defaults = frame.run.defaults.get(code) or ()
     positional = list(arguments.positional)
     keywords = dict(arguments.keywords)
     unsure = bool(arguments.rest)

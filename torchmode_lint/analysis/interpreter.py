@@ -10,14 +10,15 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import branches, execution, imports, tracking, transfer
+from torchmode_lint.analysis import branches, tracking, transfer
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import Activation, Outcome, OverBudget
 from torchmode_lint.analysis.codes import Codes
 from torchmode_lint.analysis.frame import Frame
+from torchmode_lint.analysis.loader import Loaded
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.state import State
-from torchmode_lint.analysis.values import Context, Site, Value
+from torchmode_lint.analysis.values import Context, Site
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torchmode_lint.analysis.classes import Class
-    from torchmode_lint.analysis.project import Project
+    from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Call
     from torchmode_lint.source import SourceFile
@@ -35,33 +35,29 @@ MAX_PARTITIONS = 8
 MAX_OUTCOMES = 4
 MAX_FRAMES = 6
 MAX_DEPTH = 10
-MAX_STEPS = 40_000
-MAX_FILE_STEPS = 160_000
+MAX_STEPS = 30_000
+MAX_FILE_STEPS = 100_000
 MAX_MEMO = 12
 
 
 class Interpreter(Codes):
     """Everything that outlives a single root of the analysis of one file."""
 
-    def __init__(self, program: Program, project: Project) -> None:
-        super().__init__()
+    def __init__(self, program: Program, loader: Loader) -> None:
+        super().__init__(loader)
         self.program = program
-        self.project = project
         self.recording = False
         self.steps = 0
         self.spent = 0
+        self.calls_until = MAX_FILE_STEPS
+        self.lazy = False  # an imported file: what it imports itself is read when somebody asks for it
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
-        self.defaults: dict[Code, tuple[Value | None, ...]] = {}
-        self.classes: dict[Code, Class] = {}
-        self.class_of: dict[Code, Class] = {}
         self.evidence: dict[object, set[str]] = {}
         self.grew = False
         self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
-        self.files: dict[str, imports.Loaded] = {}
-        self.sources: dict[Code, SourceFile] = {}
         self.active: list[Activation] = []
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
         self._memo: dict[tuple[Context, Block, bool], list[Activation]] = {}
@@ -75,31 +71,14 @@ class Interpreter(Codes):
             self._contexts[key] = context
         return context
 
-    def load(self, source: SourceFile, path: Path) -> imports.Loaded:
-        """Interpret the body of a file of the project, recording only for the file being checked."""
-        code = source.code
-        context = self.enter(None, None, code)
-        loaded = imports.Loaded(source, path, context)
-        self.files[str(path)] = loaded
-        self.scopes[code.scope] = loaded
-        self.sources[code] = source
+    def open(self, source: SourceFile, path: Path) -> Loaded:
+        """Make a file the one whose body is interpreted here."""
+        context = self.enter(None, None, source.code)
+        self.main = Loaded(source, path, context, self.globals)
+        self.scopes[source.code.scope] = self.main
+        self.sources[source.code] = source
         self.program.sources = self.sources
-        if source is self.program.source:
-            loaded.state = execution.execute(self, context, State())
-            return loaded
-        recording, steps, active = self.recording, self.steps, self.active
-        self.recording, self.steps, self.active = False, 0, []
-        try:
-            activation = self.solve(context, State())
-            if activation.outcomes:
-                loaded.state = activation.outcomes[0].state.copy()
-                for outcome in activation.outcomes[1:]:
-                    loaded.state.join(outcome.state)
-        except OverBudget:
-            self.program.degraded.append(source.path)
-        finally:
-            self.recording, self.steps, self.active = recording, steps, active
-        return loaded
+        return self.main
 
     def forget(self) -> None:
         """Start over: what was learnt of the code stays, what was solved and recorded goes."""
@@ -118,6 +97,9 @@ class Interpreter(Codes):
                 self.grew_shared = True
 
     def may_enter(self, context: Context, code: Code) -> bool:
+        """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""
+        if self.spent > self.calls_until:
+            return False
         return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())
 
     def solve(self, context: Context, entry: State, start: Block | None = None, to_yield: bool = False) -> Activation:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Span
 
 if TYPE_CHECKING:
+    from torchmode_lint.analysis.codes import Layered
     from torchmode_lint.analysis.records import Module, Optimizer, Point, Points, Traced
     from torchmode_lint.analysis.values import Context, Identity, Tensor
     from torchmode_lint.flow.cfg import Code
@@ -127,22 +128,22 @@ class Program:
     passed: set[Key] = field(default_factory=set)
     kept: set[Key] = field(default_factory=set)
     blind_backwards: set[Context] = field(default_factory=set)
-    sources: dict[Code, SourceFile] = field(default_factory=dict)
+    sources: Layered[Code, SourceFile] | dict[Code, SourceFile] = field(default_factory=dict)
+    quoted: set[SourceFile] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
 
     def source_of(self, context: Context) -> SourceFile:
         """The file that the code of a context is in."""
-        code = context.code
-        while code.parent is not None:
-            code = code.parent
-        return self.sources.get(code, self.source)
+        return self.sources.get(context.code.file) or self.source
 
     def here(self, context: Context) -> bool:
         """Whether the code of a context is in the file being checked."""
         return self.source_of(context) is self.source
 
     def span(self, event: Event, context: Context) -> Span:
-        return self.source_of(context).span(event.node)
+        source = self.source_of(context)
+        self.quoted.add(source)
+        return source.span(event.node)
 
     def note(self, point: Point, message: str) -> Note:
         return Note(self.span(point.event, point.context), message)

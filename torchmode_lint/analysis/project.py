@@ -6,45 +6,91 @@ installed packages, which are described by `torch_api` instead.
 
 from __future__ import annotations
 
-import functools
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.source import SourceError, read_source
+from torchmode_lint.source import SourceError, read_source, shown_path
 
 if TYPE_CHECKING:
     from torchmode_lint.source import SourceFile
 
 MAX_FILE_BYTES = 2_000_000
-MAX_KEPT = 64
+MAX_LOOKED_AT = 40
+
+_LIBRARIES = (
+    r"torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate"
+    r"|transformers|diffusers|timm|fastai|ignite|deepspeed|apex|monai|kornia|composer|skorch|peft|trl|functorch"
+    r"|mmengine|mmcv|mmdet"
+)
+_IMPORTS_TORCH = re.compile(rf"^[ \t]*(?:import|from)[ \t]+(?:{_LIBRARIES})\b", re.MULTILINE)
+_BINDS = (
+    r"^[ \t]*(?:(?:async[ \t]+def|def|class)[ \t]+{name}\b|(?:from|import)\b.*\b{name}\b"
+    r"|{name}\b[ \t]*(?:[:=,]|$))"
+)
+_STARS = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+\*", re.MULTILINE)
+_IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)|import[ \t]+)([\w.]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mentions:
+    """What the text of a file says of its imports: torch or a library on it, and dots and name of each."""
+
+    text: str
+    torch: bool
+    imports: tuple[tuple[int, str], ...]
+    stars: tuple[tuple[int, str], ...]
 
 
 class Project:
-    """Finds and reads source files by module name, seen from a file inside `root`."""
+    """Finds and reads source files by module name, seen from a file inside `root`.
+
+    What was found stays so for as long as the object lives, which is one run.
+    """
 
     def __init__(self, root: Path | None) -> None:
         self.root = root.resolve() if root is not None else None
+        self._found: dict[tuple[Path, str, int], Path | None] = {}
+        self._resolved: dict[Path, Path] = {}
+        self.sources: dict[Path, SourceFile | None] = {}
+        self._mentions: dict[Path, _Mentions] = {}
 
     def find(self, importer: Path, module: str, level: int) -> Path | None:
         """The file that `module` names in an import statement of `importer`, None if it is not ours."""
         if self.root is None:
             return None
+        at = self._resolved.get(importer)
+        if at is None:
+            at = self._resolved[importer] = importer.resolve()
+        key = (at.parent, module, level)
+        if key in self._found:
+            found = self._found[key]
+            if found != at or level:
+                return found
+        found = self._search(at, module, level)
+        if found != at:
+            self._found[key] = found
+        return found
+
+    def _search(self, importer: Path, module: str, level: int) -> Path | None:
+        assert self.root is not None
         parts = tuple(part for part in module.split(".") if part)
         if level:
-            base = importer.resolve().parent
+            base = importer.parent
             for _ in range(level - 1):
                 base = base.parent
             return _as_file(base, parts) if base == self.root or self.root in base.parents else None
         for base in self._roots(importer):
             found = _as_file(base, parts)
-            if found is not None and found != importer.resolve():
+            if found is not None and found != importer:
                 return found
         return None
 
     def _roots(self, importer: Path) -> list[Path]:
         """Where an absolute import may start: the script's own folder and every folder up to the root."""
         assert self.root is not None
-        base = importer.resolve().parent
+        base = importer.parent
         bases = [base]
         while base != self.root and self.root in base.parents:
             base = base.parent
@@ -52,21 +98,71 @@ class Project:
         return bases + [self.root / extra for extra in ("src", "lib") if (self.root / extra).is_dir()]
 
     def read(self, path: Path) -> SourceFile | None:
-        """The file, or None where it cannot be read; each is read once while it stays as it is."""
+        """The file, or None where it cannot be read; it is parsed and lowered once."""
+        if path in self.sources:
+            return self.sources[path]
+        source: SourceFile | None = None
         try:
-            status = path.stat()
-        except OSError:
-            return None
-        return _read(path, status.st_mtime_ns, status.st_size) if status.st_size <= MAX_FILE_BYTES else None
+            if path.stat().st_size <= MAX_FILE_BYTES:
+                source = read_source(path, shown_path(path))
+        except (SourceError, OSError):
+            pass
+        self.sources[path] = source
+        return source
+
+    def knows_torch(self, source: SourceFile) -> bool:
+        """Whether a file imports torch or a library built on it, itself or through files of the project."""
+        seen: set[Path] = set()
+        pending = [(Path(source.path), _mentions(source.text))]
+        while pending and len(seen) < MAX_LOOKED_AT:
+            path, mentions = pending.pop(0)
+            if mentions.torch:
+                return True
+            for level, module in mentions.imports:
+                found = self.find(path, module, level)
+                if found is not None and found not in seen:
+                    seen.add(found)
+                    pending.append((found, self._mentions_of(found)))
+        return False
+
+    def may_bind(self, path: Path, name: str) -> bool:
+        """Whether a star import of a file may bind a name, by the text of the file and of its own star imports."""
+        seen: set[Path] = set()
+        pending = [path]
+        while pending:
+            at = pending.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            mentions = self._mentions_of(at)
+            if name in mentions.text and _offers(mentions.text, name):
+                return True
+            pending += [found for level, module in mentions.stars if (found := self.find(at, module, level))]
+        return False
+
+    def _mentions_of(self, path: Path) -> _Mentions:
+        known = self._mentions.get(path)
+        if known is None:
+            try:
+                known = _mentions(path.read_text("utf-8", "replace"))
+            except OSError:
+                known = _mentions("")
+            self._mentions[path] = known
+        return known
 
 
-@functools.lru_cache(maxsize=MAX_KEPT)
-def _read(path: Path, changed: int, size: int) -> SourceFile | None:
-    """Several files of a run import the same ones: the last of them are kept, parsed and lowered."""
-    try:
-        return read_source(path)
-    except SourceError:
-        return None
+def _offers(text: str, name: str) -> bool:
+    """Whether a text that mentions a name lists it in `__all__`, or binds it where there is no such list."""
+    if "__all__" in text:
+        return f'"{name}"' in text or f"'{name}'" in text
+    return re.search(_BINDS.format(name=re.escape(name)), text, re.MULTILINE) is not None
+
+
+def _mentions(text: str) -> _Mentions:
+    imports, stars = (
+        tuple((len(dots), module) for dots, module in found.findall(text)) for found in (_IMPORTS, _STARS)
+    )
+    return _Mentions(text, _IMPORTS_TORCH.search(text) is not None, imports, stars)
 
 
 def _as_file(base: Path, parts: tuple[str, ...]) -> Path | None:

@@ -16,44 +16,37 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import construction, execution, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.activations import OverBudget
+from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
-from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import SetAttribute, Variable
 from torchmode_lint.protocol import Gradients, GradMode, Mode
 
 if TYPE_CHECKING:
+    from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.source import SourceFile
 
 MAX_ROUNDS = 3
-MAX_LOOKED_AT = 40
 
-_LIBRARIES = (
-    r"torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate"
-    r"|transformers|diffusers|timm|fastai|ignite|deepspeed|apex|monai|kornia|composer|skorch|peft|trl|functorch"
-    r"|mmengine|mmcv|mmdet"
-)
-IMPORTS_TORCH = re.compile(rf"^[ \t]*(?:import|from)[ \t]+(?:{_LIBRARIES})\b", re.MULTILINE)
 # What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
 PROTOCOL = re.compile(
     r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
     r"|requires_grad_?|detach|from_pretrained)\b|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
     re.MULTILINE,
 )
-IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)|import[ \t]+)([\w.]*)", re.MULTILINE)
 
 
-def run(source: SourceFile, root: Path | None) -> Program:
+def run(source: SourceFile, loader: Loader) -> Program:
     """Analyse a file, again while its use of things that its functions share teaches what they are."""
-    interpreter = Interpreter(Program(source), Project(root))
-    if not PROTOCOL.search(source.text) or not _knows_torch(source, interpreter.project):
-        return interpreter.program
+    if not PROTOCOL.search(source.text) or not loader.project.knows_torch(source):
+        return Program(source)
+    loader.trim()
+    interpreter = Interpreter(Program(source), loader)
     for _ in range(MAX_ROUNDS):
         interpreter.grew_shared = False
         interpreter.program = Program(source, sources=interpreter.sources)
@@ -65,30 +58,11 @@ def run(source: SourceFile, root: Path | None) -> Program:
     return interpreter.program
 
 
-def _knows_torch(source: SourceFile, project: Project) -> bool:
-    """Whether a file imports torch or a library built on it, itself or through files of the project."""
-    seen: set[Path] = set()
-    pending = [(Path(source.path), source.text)]
-    while pending and len(seen) < MAX_LOOKED_AT:
-        path, text = pending.pop(0)
-        if IMPORTS_TORCH.search(text):
-            return True
-        for level, module in IMPORTS.findall(text):
-            found = project.find(path, module, len(level))
-            if found is not None and found not in seen:
-                seen.add(found)
-                try:
-                    pending.append((found, found.read_text("utf-8", "replace")))
-                except OSError:
-                    continue
-    return False
-
-
 def _round(run: Interpreter, source: SourceFile) -> None:
     run.visited = set()
-    run.files.clear()
     path = Path(source.path)
-    loaded = run.load(source, path.resolve() if path.is_absolute() else path)
+    loaded = run.open(source, path.resolve() if path.is_absolute() else path)
+    loaded.state = execution.execute(run, loaded.context, State())
     after = loaded.state or State()
     pending = [code for code in _functions(source.code) if code not in run.visited]
     mentioned = {
@@ -183,9 +157,8 @@ def _decorated_value(run: Interpreter, state: State, code: Code) -> v.Value:
     cls = run.class_of.get(code)
     if cls is not None:
         return cls.methods.get(code.name, v.EMPTY)
-    return state.env.get(Variable(code.parent.scope, code.name)) or run.globals.get(
-        Variable(code.parent.scope, code.name), v.EMPTY
-    )
+    variable = Variable(code.parent.scope, code.name)
+    return state.env.get(variable) or run.globals.get(variable) or v.EMPTY
 
 
 def _is_static(value: v.Value) -> bool:
@@ -214,11 +187,9 @@ def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value
         run.active.clear()
         return v.just(Obj(cls))
     if activation.outcomes:
-        joined = activation.outcomes[0].state.copy()
-        for outcome in activation.outcomes[1:]:
-            joined.join(outcome.state)
-        _rebound(run, cls, joined)
-        frame.state = blurred(joined, keep_eval=not _trains(cls))
+        made = joined(activation.outcomes)
+        _rebound(run, cls, made)
+        frame.state = blurred(made, keep_eval=not _trains(cls))
     return v.just(Obj(cls))
 
 

@@ -45,17 +45,23 @@ def _load(frame: Frame, event: ev.Load) -> None:
 
 
 def load(frame: Frame, variable: ev.Variable) -> Value:
+    run = frame.run
     value = frame.state.env.get(variable)
+    if value is None:
+        value = run.globals.get(variable)
+    if value is None and variable.name in _BUILTINS and not run.star_imported(variable.scope):
+        return v.just(Ext(f"builtins.{variable.name}"))
+    if value is None:
+        value = run.name(variable)
     if value is not None:
-        return value
-    value = frame.run.globals.get(variable)
-    if value is not None:
+        if run.lazy:
+            return value
+        value = run.resolved(value)
+        run.lend(frame.state, value)
         return value
     if variable.name == "torch":  # bound nowhere that can be seen: by a star import, or forgotten
         return v.just(Ext("torch"))
-    if variable.name in _BUILTINS and not frame.run.star_imported(variable.scope):
-        return v.just(Ext(f"builtins.{variable.name}"))
-    return v.just(Obj(Path(frame.run.scope_key(variable.scope), variable.name)))
+    return v.just(Obj(Path(run.scope_key(variable.scope), variable.name)))
 
 
 def _store(frame: Frame, event: ev.Store) -> None:

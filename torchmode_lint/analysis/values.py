@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from torchmode_lint.protocol import Truth
 
 if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Call
@@ -68,7 +70,7 @@ class Expression(NamedTuple):
     depth: int = 1
 
 
-Identity: TypeAlias = "Site | Path | Expression | Context | Class"
+Identity: TypeAlias = "Site | Path | Expression | Context | Class | Imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +157,17 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Another source file of the project, as a value: what `import it` binds."""
+    """Another source file of the project, as a value: what `import it` binds. Read when first used."""
 
-    scope: int
-    path: str
+    path: FilePath
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What `from file import name` binds. Whoever reads a variable gets what the name means there instead."""
+
+    path: FilePath
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +183,7 @@ class Anything:
     """Top: nothing is known, not even which unknown it is."""
 
 
-Atom: TypeAlias = "Const | Obj | Tensor | Tup | Func | Cls | Ext | Bound | Param | File | Super | Anything"
+Atom: TypeAlias = "Const | Obj | Tensor | Tup | Func | Cls | Ext | Bound | Param | File | Imported | Super | Anything"
 Value: TypeAlias = "frozenset[Atom]"
 
 ANY = Anything()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import libcst
 
     from torchmode_lint.flow.events import Enter, Event, Register
@@ -134,3 +136,17 @@ class Code:
     @property
     def entry(self) -> Block:
         return self.blocks[0]
+
+    @property
+    def file(self) -> Code:
+        """The code of the file that this is in."""
+        at = self
+        while at.parent is not None:
+            at = at.parent
+        return at
+
+    def walk(self) -> Iterator[Code]:
+        """This code and every code inside it."""
+        yield self
+        for inner in self.codes:
+            yield from inner.walk()

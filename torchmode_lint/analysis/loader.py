@@ -1,0 +1,201 @@
+"""The files that are imported: the body of each is interpreted once, for all files of a run that import it.
+
+What a file's names mean does not depend on who asks, so that checking a file alone says what checking it
+among others does. Functions are interpreted where they are called, in the state of the call.
+
+Not modelled: names that an import cycle leaves unbound for a while, beyond those not reached yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import renaming
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.activations import OverBudget, joined
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.project import Project
+from torchmode_lint.analysis.state import State
+from torchmode_lint.analysis.values import File, Imported
+from torchmode_lint.flow.events import Variable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.analysis.codes import Layered
+    from torchmode_lint.analysis.interpreter import Interpreter
+    from torchmode_lint.analysis.values import Context, Identity, Value
+    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.source import SourceFile
+
+MAX_KEPT = 400
+MAX_CALLED = 2_000  # events of an imported file's body after which it calls nothing more
+
+
+@dataclass(slots=True, eq=False)
+class Loaded:
+    """A file that has been reached.
+
+    `names` is what its global names may hold; `state` is None while its body is being interpreted.
+    `stars` are the files that it imports all names of; `open_star`: one that cannot be followed, too.
+    """
+
+    source: SourceFile
+    path: Path
+    context: Context
+    names: Layered[Variable, Value] | dict[Variable, Value]
+    state: State | None = None
+    open_star: bool = False
+    stars: list[Path] = field(default_factory=list)
+    _attributes: dict[Identity, list[tuple[str, Value]]] | None = None
+
+    @property
+    def scope(self) -> int:
+        return self.source.code.scope
+
+    def lend(self, state: State, identity: Identity) -> None:
+        """Put what this file's body says of an object into a state that says nothing of it yet."""
+        assert self.state is not None
+        if self._attributes is None:
+            self._attributes = {}
+            for (owner, name), value in self.state.attrs.items():
+                self._attributes.setdefault(owner, []).append((name, value))
+        pending = [identity]
+        while pending:
+            at = pending.pop()
+            record = self.state.heap.get(at)
+            if record is not None and at not in state.heap:
+                state.heap[at] = record
+                pending += r.sites_of(record)
+            for name, value in self._attributes.get(at, ()):
+                if (at, name) not in state.attrs:
+                    state.attrs[at, name] = value
+                    pending += renaming.sites_of(value)
+
+
+@dataclass(slots=True, eq=False)
+class Loader:
+    """Interprets bodies of files of one project, and keeps what they define."""
+
+    project: Project
+    globals: dict[Variable, Value] = field(default_factory=dict)
+    scopes: dict[int, Loaded] = field(default_factory=dict)
+    sources: dict[Code, SourceFile] = field(default_factory=dict)
+    classes: dict[Code, Class] = field(default_factory=dict)
+    class_of: dict[Code, Class] = field(default_factory=dict)
+    defaults: dict[Code, tuple[Value | None, ...]] = field(default_factory=dict)
+    files: dict[Path, Loaded | None] = field(default_factory=dict)
+    _meant: dict[Imported, Value] = field(default_factory=dict)
+    _running: dict[Path, Loaded] = field(default_factory=dict)
+    _cut_short: set[Path] = field(default_factory=set)
+
+    def trim(self) -> None:
+        """Forget everything once it is much; between two files only."""
+        if len(self.project.sources) > MAX_KEPT:
+            for kept in (self.globals, self.scopes, self.sources, self.classes, self.class_of, self.defaults):
+                kept.clear()
+            self.files.clear()
+            self._meant.clear()
+            self.project.sources.clear()
+
+    def load(self, path: Path) -> Loaded | None:
+        """The file at `path`, with its body interpreted; None where it cannot be read."""
+        if path in self._running:
+            # an import cycle: whoever asks in it sees a part of the file only, and is not kept
+            running = list(self._running)
+            self._cut_short.update(running[running.index(path) + 1 :])
+            return self._running[path]
+        if path in self.files:
+            return self.files[path]
+        source = self.project.read(path)
+        if source is None:
+            self.files[path] = None
+            return None
+        loaded = self._interpreted(source, path)
+        if path in self._cut_short:
+            self._cut_short.discard(path)
+        else:
+            self.files[path] = loaded
+        return loaded
+
+    def meaning(self, imported: Imported) -> Value:
+        """What a name of a file means: a global of it, a file below it, or else something unknown."""
+        known = self._meant.get(imported)
+        if known is None:
+            self._meant[imported] = v.TOP  # what a name that means itself gets
+            known = self._bound(imported)
+            del self._meant[imported]
+            loaded = self.load(imported.path)
+            if known is None:
+                key = v.Path(loaded.context, imported.name) if loaded is not None else imported
+                known = v.just(v.Obj(key))
+            if loaded is not None and not self._running:
+                self._meant[imported] = known
+        return known
+
+    def _bound(self, imported: Imported) -> Value | None:
+        loaded = self.load(imported.path)
+        if loaded is None:
+            return None
+        found = loaded.names.get(Variable(loaded.scope, imported.name))
+        if found is not None:
+            return v.join_all(self.meaning(a) if isinstance(a, Imported) else v.just(a) for a in found)
+        if loaded.path.name == "__init__.py":
+            inner = self.project.find(loaded.path, imported.name, 1)
+            if inner is not None and inner != loaded.path:
+                return v.just(File(inner))
+        return self.from_stars(loaded, imported.name)
+
+    def from_stars(self, loaded: Loaded, name: str) -> Value | None:
+        """What the star imports of a file bind a name to; None if they do not."""
+        for path in reversed(loaded.stars):
+            if self.project.may_bind(path, name):
+                found = self._bound(Imported(path, name))
+                if found is not None:
+                    return found
+        return None
+
+    def base(self, imported: Imported) -> Class | str | Imported:
+        """What an imported base class is; itself while the files that say so are still being read."""
+        atom = v.single(self.meaning(imported))
+        if isinstance(atom, v.Cls):
+            return atom.cls
+        if isinstance(atom, v.Ext):
+            return atom.name
+        return imported if self._running else ""
+
+    def _interpreted(self, source: SourceFile, path: Path) -> Loaded:
+        from torchmode_lint.analysis.interpreter import Interpreter  # which loads files itself
+
+        run = Interpreter(Program(source), self)
+        run.calls_until, run.lazy = MAX_CALLED, True
+        loaded = run.open(source, path)
+        self._running[path] = self.scopes[loaded.scope] = loaded
+        self.sources[source.code] = source
+        state = State()
+        try:
+            activation = run.solve(loaded.context, State())
+            if activation.outcomes:
+                state = joined(activation.outcomes)
+        except OverBudget:
+            pass  # what it had bound by then stays
+        finally:
+            del self._running[path]
+        loaded.state = state
+        self._keep(run, source.code)
+        loaded.names = {name: value for name, value in run.globals.own.items() if name.scope == loaded.scope}
+        self.globals.update(loaded.names)
+        return loaded
+
+    def _keep(self, run: Interpreter, code: Code) -> None:
+        """What the body said of the codes of its own file."""
+        for inner in code.walk():
+            if inner in run.classes.own:
+                self.classes[inner] = run.classes.own[inner]
+            if inner in run.class_of.own:
+                self.class_of[inner] = run.class_of.own[inner]
+            if inner in run.defaults.own:
+                self.defaults[inner] = run.defaults.own[inner]
