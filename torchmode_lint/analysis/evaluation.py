@@ -30,7 +30,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
     """
     by_key: dict[tuple[Key, Identity], list[Forward]] = {}
     for forward in program.forwards:
-        if forward.direct and not forward.synthetic and program.here(forward.context):
+        if forward.direct and not forward.synthetic and program.concerns(forward.context, forward.module.why):
             by_key.setdefault((forward.key, forward.identity), []).append(forward)
     for (key, _), observed in by_key.items():
         if (key in program.fed and not fed_too) or key not in program.kept:

@@ -140,6 +140,17 @@ class Program:
         """Whether the code of a context is in the file being checked."""
         return self.source_of(context) is self.source
 
+    def concerns(self, context: Context, *causes: Iterable[Point]) -> bool:
+        """Whether what happens in a context is this file's affair: it is here, or what causes it is."""
+        return self.here(context) or any(self.here(point.context) for points in causes for point in points)
+
+    def nearest(self, event: Event, context: Context) -> tuple[Event, Context]:
+        """The event itself, or the call in this file by which it comes about."""
+        at: tuple[Event, Context] = (event, context)
+        while not self.here(at[1]) and at[1].parent is not None and at[1].call is not None:
+            at = (at[1].call, at[1].parent)
+        return at
+
     def span(self, event: Event, context: Context) -> Span:
         source = self.source_of(context)
         self.quoted.add(source)
@@ -170,7 +181,7 @@ class Program:
             code=rule.code,
             rule=rule.name,
             message=message,
-            span=self.span(event, context),
+            span=self.span(*self.nearest(event, context)),
             severity=rule.severity,
             confidence=confidence,
             trail=tuple(trail),

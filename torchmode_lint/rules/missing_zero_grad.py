@@ -70,7 +70,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
         if step.optimizer.grads is not Gradients.MIXED:
             continue
         for point in evaluation.ordered(step.optimizer.mixed)[:1]:
-            if program.source_of(point.context) is not program.source:
+            if not program.concerns(point.context, {evaluation.at(step.event, step.context)}):
                 continue
             trail = [program.note(p, "gradients used by this step") for p in evaluation.ordered(step.optimizer.stepped)]
             yield program.diagnostic(

@@ -82,8 +82,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
             walked.setdefault(key, []).append(graph)
     forwards: dict[Key, Forward] = {}
     for forward in program.forwards:
-        if program.here(forward.context):
-            forwards.setdefault(forward.key, forward)
+        forwards.setdefault(forward.key, forward)
     for key, graphs in walked.items():
         found = forwards.get(key)
         left_over = [graph for graph in graphs if graph.mode is Mode.EVAL]
@@ -92,7 +91,10 @@ def check(program: Program) -> Iterator[Diagnostic]:
         if found.module.dependent is Truth.NO or found.module.frozen is Truth.YES:
             continue
         sure = found.module.dependent is Truth.YES and _always(graphs)
-        why = evaluation.ordered(frozenset().union(*(graph.why for graph in left_over)))
+        causes = frozenset().union(*(graph.why for graph in left_over))
+        if not program.concerns(found.context, causes):
+            continue
+        why = evaluation.ordered(causes)
         trail = [
             n
             for point in why
@@ -105,7 +107,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
             f"{evaluation.spoken(found)} is trained in eval mode from the second time on: "
             "call `train()` after the evaluation",
             Confidence.CERTAIN if sure else Confidence.LIKELY,
-            [*trail, evaluation.here(program, found, "trained here, still in eval mode")],
+            [*trail, *program.call_notes(found.context), evaluation.here(program, found, "trained here, still in eval mode")],
         )
 
 

@@ -63,10 +63,13 @@ from torchmode_lint.rule import Rule
 
 def check(program: Program) -> Iterator[Diagnostic]:
     for backward in program.backwards:
-        if not backward.again or not program.here(backward.context):
+        if not backward.again:
             continue
         forward = backward.again[0]
-        made = program.note(evaluation.at(forward.event, forward.context), "the graph is built here")
+        built = evaluation.at(forward.event, forward.context)
+        if not program.concerns(backward.context, {built}, backward.freed):
+            continue
+        made = program.note(built, "the graph is built here")
         freed = [program.note(point, "freed by this backward") for point in evaluation.ordered(backward.freed)]
         yield program.diagnostic(
             RULE,
