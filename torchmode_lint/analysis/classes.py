@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from torchmode_lint import torch_api
 from torchmode_lint.analysis.values import Imported
@@ -123,6 +123,8 @@ _ALONE = frozenset(
 )
 _MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
 _RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
+_COUNTERS = frozenset({"step", "train"})  # which are numbers and data sets, too, unless they are called
+_SWITCHES = frozenset({"grad", "requires_grad", "training", "data"})
 _ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
 
 
@@ -146,6 +148,16 @@ def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
     return False
 
 
+class Names(Protocol):
+    """Who knows what a name means: `Codes`."""
+
+    def lookup(self, code: Code, name: str) -> str | Class | Code | None: ...
+
+    def methods(self, code: Code, name: str) -> list[Code]:
+        """The methods that `self.name` may mean in a method of a class."""
+        ...
+
+
 _MEANT = frozenset(
     {
         *(Effect.LAYER, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING, Effect.RUNNING, Effect.CONTAINER),
@@ -156,9 +168,24 @@ _MEANT = frozenset(
 )
 
 
-def plain(code: Code, lookup: Callable[[Code, str], str | Class | Code | None]) -> bool:
-    """Whether a code object, with all it may call, names nothing that belongs to the protocol."""
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What a code object that is nothing of the protocol, with all it may call, does to its arguments.
+
+    `reads` and `writes` are the names of the attributes that it mentions and sets; `events` is its size.
+    """
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    events: int
+
+
+def plain(code: Code, names: Names) -> Plain | None:
+    """What a code object does if neither it nor anything it may call names the protocol; None if one does."""
     seen: set[Code] = set()
+    reads: set[str] = set()
+    writes: set[str] = set()
+    events = 0
     pending = [code]
     while pending:
         at = pending.pop()
@@ -166,41 +193,40 @@ def plain(code: Code, lookup: Callable[[Code, str], str | Class | Code | None]) 
             continue
         seen.add(at)
         if len(seen) > _MAX_CLASSES or at.is_generator:
-            return False
+            return None
         for name, call in named_callees(at):
             last = name.rpartition(".")[2]
-            if last in _ALONE or ("." in name and last in _ATTRIBUTES):
-                return False
+            if last in _ALONE or ("." in name and last in _ATTRIBUTES and (call is not None or last not in _COUNTERS)):
+                return None
+            reads.add(last)
             if call is not None:
-                if _may_apply(at, name, lookup):
-                    return False
+                if _may_apply(at, name, names):
+                    return None
                 continue
-            target = lookup(at, name)
+            target = names.lookup(at, name)
             if isinstance(target, str):
                 if effect_of(target) in _MEANT:
-                    return False
+                    return None
             elif isinstance(target, Class):
                 pending.append(target.code)
             elif target is not None:
                 pending.append(target)
             elif name.startswith("self.") and "." not in name[5:]:
-                pending += _methods_named(at, name[5:])
-    return True
+                pending += names.methods(at, name[5:])
+        for inner in at.walk():
+            for block in inner.blocks:
+                events += len(block.events)
+                writes.update(event.name for event in block.events if isinstance(event, ev.SetAttribute))
+    return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events)
 
 
-def _may_apply(code: Code, name: str, lookup: Callable[[Code, str], str | Class | Code | None]) -> bool:
+def _may_apply(code: Code, name: str, names: Names) -> bool:
     """Whether what is called may be a module that is not among the arguments: an attribute, a global variable."""
     if name.startswith("self.") and "." not in name[5:]:
-        return not _methods_named(code, name[5:])
-    return name.isidentifier() and name not in code.locals and lookup(code, name) is None and name not in _BUILTINS
-
-
-def _methods_named(code: Code, name: str) -> list[Code]:
-    """Methods of the class around a code object that go by a name."""
-    at: Code | None = code
-    while at is not None and at.kind != "class":
-        at = at.parent
-    return [] if at is None else [inner for inner in at.codes if inner.name == name]
+        return not names.methods(code, name[5:])
+    return (
+        name.isidentifier() and name not in code.locals and name not in _BUILTINS and names.lookup(code, name) is None
+    )
 
 
 def constants(code: Code) -> dict[int, object]:

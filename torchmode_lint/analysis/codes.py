@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import plain
+from torchmode_lint.analysis.classes import Plain, plain
 from torchmode_lint.flow import events as ev
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Codes:
         self._reached: set[FilePath] = set()
         self._matters: dict[Code, bool] = {}
         self._scopes: dict[Code, frozenset[int]] = {}
-        self._plain: dict[Code, bool] = {}
+        self._plain: dict[Code, Plain | None] = {}
         self._reads: dict[Code, frozenset[str]] = {}
 
     def is_file_scope(self, scope: int) -> bool:
@@ -169,12 +169,23 @@ class Codes:
             known = self._matters[at] = loaded is None or any(word in text for word in _WORDS)
         return known
 
-    def is_plain(self, code: Code) -> bool:
-        """Whether neither a code object nor what it calls names anything of the protocol."""
-        known = self._plain.get(code)
-        if known is None:
-            known = self._plain[code] = plain(code, self.lookup)
-        return known
+    def plain(self, code: Code) -> Plain | None:
+        """What a code object does where neither it nor what it calls names anything of the protocol."""
+        if code not in self._plain:
+            self._plain[code] = plain(code, self)
+        return self._plain[code]
+
+    def methods(self, code: Code, name: str) -> list[Code]:
+        """The methods that `self.name` may mean in a method of a class: its own, or the nearest inherited one."""
+        at: Code | None = code
+        while at is not None and at.kind != "class":
+            at = at.parent
+        if at is None:
+            return []
+        own = [inner for inner in at.codes if inner.name == name]
+        cls = None if own else self.classes.get(at)
+        inherited = None if cls is None else cls.method(name)
+        return own + [atom.code for atom in inherited or () if isinstance(atom, v.Func)]
 
     def own_scopes(self, code: Code) -> frozenset[int]:
         """The scope of a code object and those of its comprehensions."""

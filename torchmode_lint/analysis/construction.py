@@ -45,7 +45,7 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
     if init is None:
         for part in _parts(frame, arguments):
             tracking.blur_mode(frame, part)
-    if init is not None and not (frame.run.is_plain(cls.code) and not _parts(frame, arguments)):
+    if init is not None and not (frame.run.plain(cls.code) is not None and not _parts(frame, arguments)):
         calls.call_method(frame, event, init, site, arguments)
     if cls.is_module:
         record = frame.state.heap.get(site)

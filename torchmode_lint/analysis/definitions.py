@@ -78,7 +78,7 @@ def decorate(frame: Frame, event: ev.Event, decorator: Value, value: Value) -> V
         got = calls.apply(frame, event, atom, Arguments((value,)))
         return got if any(isinstance(a, Func) for a in got) else value
     if isinstance(atom, Func):
-        if frame.run.is_plain(atom.code):
+        if frame.run.plain(atom.code) is not None:
             return value  # whatever it puts around the function, it is nothing of the protocol
         got = calls.apply(frame, event, atom, Arguments((value,)))
         if any(isinstance(a, Func) for a in got):

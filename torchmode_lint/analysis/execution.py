@@ -22,6 +22,7 @@ def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
     run.steps = 0
     marks = sizes(run.program)
+    visited = set(run.visited)
     try:
         activation = run.solve(context, state)
         run.steps = 0
@@ -33,6 +34,7 @@ def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     except OverBudget:
         run.program.degraded.append(context.code.qualname or "<module>")
         cut(run.program, marks)
+        run.visited = visited | {context.code}  # what was called from here is still to be looked at
         run.active.clear()
         return None
     finally:

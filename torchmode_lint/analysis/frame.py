@@ -151,10 +151,11 @@ class Frame:
                     yield from self.reach(item, depth + 1, seen)
             elif isinstance(atom, Obj) and atom.id not in seen:
                 seen[atom.id] = None
-                for inner in self._inside(atom.id):
+                for inner in self.inside(atom.id):
                     yield from self.reach(inner, depth + 1, seen)
 
-    def _inside(self, identity: Identity) -> Iterator[Value]:
+    def inside(self, identity: Identity) -> Iterator[Value]:
+        """What an object holds: elements, values, attributes."""
         match self.state.heap.get(identity):
             case r.Sequence(element, items):
                 if items is None:

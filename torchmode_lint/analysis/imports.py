@@ -35,9 +35,10 @@ def module(frame: Frame, bound: str, loaded: str) -> Value:
 def name(frame: Frame, module_name: str, wanted: str, level: int) -> Value:
     """What `from module import name` binds."""
     here = _here(frame)
-    if not level and described(f"{module_name}.{wanted}"):
-        return v.just(Ext(f"{module_name}.{wanted}"))
     target = _find(frame, module_name, level)
+    # of torch more is known than its source says; a library that is itself the project is read
+    if not level and (target is None or module_name.startswith("torch")) and described(f"{module_name}.{wanted}"):
+        return v.just(Ext(f"{module_name}.{wanted}"))
     if wanted == "*":
         _star(frame, target, module_name, level)
         return v.TOP

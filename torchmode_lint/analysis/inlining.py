@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import records as r
-from torchmode_lint.analysis import renaming, unknown_calls
+from torchmode_lint.analysis import renaming, unknown_calls, visibility
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Bound, Cls, Func, Obj, Path, Tensor, Value
@@ -16,10 +16,14 @@ from torchmode_lint.flow.events import Variable
 from torchmode_lint.protocol import GradMode
 
 if TYPE_CHECKING:
+    from torchmode_lint.analysis.classes import Plain
     from torchmode_lint.analysis.frame import Frame
     from torchmode_lint.analysis.state import Slot, State
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Event
+
+
+SMALL = 12  # events up to which a body is interpreted even where it cannot matter
 
 
 def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: int | None = None) -> Value:
@@ -30,10 +34,12 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     if not run.may_enter(frame.context, code) or not run.matters(code):
         return unknown_calls.call(frame, event, arguments, made=(event, code))
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
-    if is_plain(frame, func, arguments):
+    plain = run.plain(code)
+    if plain is not None and plain.events > SMALL and not _touched(frame, func, arguments, plain):
+        _overwritten(frame, arguments, plain)
         return unknown_calls.call(frame, event, arguments, neutral=True, made=(event, code))
     entry = frame.state.copy()
-    entry.outer = frame.state.turn()
+    entry.outer, entry.loops = frame.state.turn(), {}
     bind(frame, entry, code, arguments)
     if code.is_generator and func.kind == "contextmanager":
         site = frame.fresh(event)
@@ -49,6 +55,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
         entry.grad_why = frozenset({frame.point(event)})
     loops = frame.state.loops
     stash = _hide(frame, entry, code)
+    hidden = visibility.hide(entry)
     activation = run.solve(context, entry)
     stash = _shown(stash, activation.made)
     ways: list[tuple[State, Value]] = []
@@ -60,6 +67,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
             state.grad, state.grad_why = was
         _leave_scope(frame, state.env, code)
         state.env.update(stash)
+        visibility.show(state, hidden.copy(), activation.made, context)
         _drop_garbage(state, context, outcome.value)
         ways.append((state, outcome.value or v.TOP))
     if not ways:
@@ -114,25 +122,59 @@ def _shown(stash: dict[Slot, Value], made: set[v.Site]) -> dict[Slot, Value]:
     return stash
 
 
-def is_plain(frame: Frame, func: Func, arguments: Arguments) -> bool:
-    """Whether a call can do nothing to the protocol: no such name in its reach, nothing of it in its arguments."""
-    if func.kind or func.grad or not frame.run.is_plain(func.code):
-        return False
+def _touched(frame: Frame, func: Func, arguments: Arguments, plain: Plain) -> bool:
+    """Whether anything of the protocol is within the reach of a call that names nothing of it."""
+    if func.kind or func.grad:
+        return True
+    seen: dict[v.Identity, None] = {}
+    return any(_holds(frame, value, plain, seen) for value in arguments.all())
+
+
+def _holds(frame: Frame, value: Value, plain: Plain, seen: dict[v.Identity, None]) -> bool:
+    """Whether a value holds a module, an optimizer, a graph or code that has to do with them.
+
+    Of an object, only the attributes that the called code mentions count.
+    """
+    for atom in value:
+        match atom:
+            case Tensor(may=may) if may:
+                return True
+            case Obj(identity) if identity not in seen:
+                seen[identity] = None
+                record = frame.state.heap.get(identity)
+                if isinstance(record, (r.Module, r.Optimizer)) or "module" in frame.run.evidence.get(identity, ()):
+                    return True
+                if isinstance(record, r.Instance):
+                    inside = [
+                        held
+                        for (owner, name), held in frame.state.attrs.items()
+                        if name in plain.reads and owner == identity
+                    ]
+                else:
+                    inside = list(frame.inside(identity))
+                if any(_holds(frame, held, plain, seen) for held in inside):
+                    return True
+            case v.Tup(items):
+                if any(_holds(frame, item, plain, seen) for item in items):
+                    return True
+            case Func(code=code, owner=owner):
+                if frame.run.plain(code) is None or (owner is not None and _holds(frame, owner, plain, seen)):
+                    return True
+            case Cls() | Bound():
+                return True
+    return False
+
+
+def _overwritten(frame: Frame, arguments: Arguments, plain: Plain) -> None:
+    """What a call may have put into attributes of its arguments is not known after it."""
+    if not plain.writes:
+        return
     for value in arguments.all():
-        for atom in frame.reach(value):
-            match atom:
-                case Tensor(may=may) if may:
-                    return False
-                case Obj(identity):
-                    record = frame.state.heap.get(identity)
-                    if isinstance(record, (r.Module, r.Optimizer)) or "module" in frame.run.evidence.get(identity, ()):
-                        return False
-                case Func(code=code):
-                    if not frame.run.is_plain(code):
-                        return False
-                case Cls() | Bound():
-                    return False
-    return True
+        for atom in value:
+            if isinstance(atom, Obj):
+                for name in plain.writes:
+                    if frame.state.attrs.pop((atom.id, name), None) is not None:
+                        frame.state.forget(Path(atom.id, name))
 
 
 def _leave_scope(frame: Frame, env: dict[Slot, Value], code: Code) -> None:

@@ -232,6 +232,8 @@ def sites_of(record: Record) -> frozenset[Site]:
             return frozenset().union(*(renaming.sites_of_id(one) for one in owns))
         case Parameters(owners=owners):
             return frozenset().union(*(renaming.sites_of_id(one) for one in owners))
+        case Resumable(arguments=arguments):
+            return frozenset().union(*(renaming.sites_of(value) for value in arguments))
         case Module(parts=parts):
             return frozenset().union(*(renaming.sites_of_id(one) for one in parts))
         case _:

@@ -1,10 +1,10 @@
-"""Which names mean the same parameters: whether an optimizer owns parts of a module."""
+"""How values are related: whether an optimizer owns parts of a module, and what is computed from what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from torchmode_lint.analysis.values import Identity, Path, Site
+from torchmode_lint.analysis.values import Expression, Identity, Obj, Path, Site, Value
 from torchmode_lint.protocol import Truth
 
 
@@ -43,3 +43,13 @@ def _symbolic(identity: Identity) -> bool:
     while isinstance(identity, Path):
         identity = identity.base
     return not isinstance(identity, Site)
+
+
+def has_remainder(value: Value) -> bool:
+    """Whether a value is computed from a remainder, such as that of a counter."""
+    return any(
+        isinstance(atom, Obj)
+        and isinstance(atom.id, Expression)
+        and (atom.id.operator == "%" or any(map(has_remainder, atom.id.operands)))
+        for atom in value
+    )

@@ -15,7 +15,7 @@ from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import dependence
 from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
-from torchmode_lint.analysis.relations import relation
+from torchmode_lint.analysis.relations import has_remainder, relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GRADIENTS, GRAPH, Gradients, GradMode, Graph, Mode, Truth
 
@@ -303,19 +303,7 @@ def _owned(record: r.Optimizer, module: Identity | None) -> bool:
 
 def windowed(state: State) -> bool:
     """Whether this runs only in some turns, by the remainder of a counter: `(i + 1) % accumulate == 0`."""
-    return any(
-        truth and isinstance(atom, Obj) and isinstance(atom.id, v.Expression) and _has_remainder(atom.id)
-        for fact, truth in state.facts.items()
-        for atom in fact
-    )
-
-
-def _has_remainder(expression: v.Expression) -> bool:
-    return expression.operator == "%" or any(
-        isinstance(atom, Obj) and isinstance(atom.id, v.Expression) and _has_remainder(atom.id)
-        for operand in expression.operands
-        for atom in operand
-    )
+    return any(truth and has_remainder(fact) for fact, truth in state.facts.items())
 
 
 def step(frame: Frame, event: Event, identity: Identity) -> None:

@@ -107,7 +107,11 @@ def check(program: Program) -> Iterator[Diagnostic]:
             f"{evaluation.spoken(found)} is trained in eval mode from the second time on: "
             "call `train()` after the evaluation",
             Confidence.CERTAIN if sure else Confidence.LIKELY,
-            [*trail, *program.call_notes(found.context), evaluation.here(program, found, "trained here, still in eval mode")],
+            [
+                *trail,
+                *program.call_notes(found.context),
+                evaluation.here(program, found, "trained here, still in eval mode"),
+            ],
         )
 
 
