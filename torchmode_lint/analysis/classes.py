@@ -128,6 +128,17 @@ _SWITCHES = frozenset({"grad", "requires_grad", "training", "data"})
 _ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
 
 
+def moves(code: Code) -> bool:
+    """Whether a code object itself names a move of the protocol, or applies something that it was given."""
+    for name, call in named_callees(code):
+        *first, last = name.split(".")
+        if last in _ALONE or last in _MOVES or "optim" in first:
+            return True
+        if call is not None and (name.startswith("self.") or name in {p.name for p in code.parameters}):
+            return True
+    return False
+
+
 def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
     """Whether a code object, or one that it may call by name, names anything of the protocol."""
     seen: set[Code] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import Plain, plain
+from torchmode_lint.analysis.classes import Plain, moves, plain
 from torchmode_lint.flow import events as ev
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Codes:
         self._reached: set[FilePath] = set()
         self._matters: dict[Code, bool] = {}
         self._scopes: dict[Code, frozenset[int]] = {}
+        self._moves: dict[Code, bool] = {}
         self._plain: dict[Code, Plain | None] = {}
         self._reads: dict[Code, frozenset[str]] = {}
 
@@ -167,6 +168,13 @@ class Codes:
             loaded = self.scopes.get(at.scope)
             text = loaded.source.text if loaded is not None else ""
             known = self._matters[at] = loaded is None or any(word in text for word in _WORDS)
+        return known
+
+    def moves(self, code: Code) -> bool:
+        """Whether a code object itself names a move of the protocol."""
+        known = self._moves.get(code)
+        if known is None:
+            known = self._moves[code] = moves(code)
         return known
 
     def plain(self, code: Code) -> Plain | None:

@@ -41,6 +41,19 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             yield group
 
 
+def place(program: Program, forward: Forward, causes: Points) -> Point:
+    """Where an evaluation is to be changed: the forward, or the call that leads to it from where its cause is.
+
+    A helper that training uses as well is not the place.
+    """
+    event, context = forward.event, forward.context
+    if any(key.event is event for key in program.trained):
+        around = {at for cause in causes for at in cause.context.chain()}
+        while context not in around and context.parent is not None and context.call is not None:
+            event, context = context.call, context.parent
+    return Point(event, context)
+
+
 def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False) -> Confidence | None:
     """How sure it is that these forwards evaluate; None where nothing should be said.
 

@@ -8,6 +8,7 @@ so that no observation comes from a state that was still growing.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import branches, tracking, transfer
@@ -35,9 +36,10 @@ MAX_PARTITIONS = 8
 MAX_OUTCOMES = 4
 MAX_FRAMES = 6
 MAX_DEPTH = 10
-MAX_STEPS = 30_000
-MAX_FILE_STEPS = 100_000
+MAX_STEPS = 50_000
+MAX_FILE_STEPS = 120_000
 MAX_MEMO = 12
+MAX_SOLVED = 60  # of a code that makes no move of the protocol itself, in one root
 
 
 class Interpreter(Codes):
@@ -59,6 +61,7 @@ class Interpreter(Codes):
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.active: list[Activation] = []
+        self.solved: Counter[Code] = Counter()
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
         self._memo: dict[tuple[Context, Block, bool], list[Activation]] = {}
 
@@ -85,6 +88,7 @@ class Interpreter(Codes):
         self._memo.clear()
         self.dropped.clear()
         self.born.clear()
+        self.solved.clear()
         self.steps = 0
 
     def learn(self, identity: object, what: str) -> None:
@@ -99,6 +103,8 @@ class Interpreter(Codes):
     def may_enter(self, context: Context, code: Code) -> bool:
         """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""
         if self.spent > self.calls_until:
+            return False
+        if self.solved[code] > MAX_SOLVED and not self.moves(code):
             return False
         return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())
 
@@ -117,6 +123,7 @@ class Interpreter(Codes):
         was = self.recording
         self.recording = False
         self.visited.add(context.code)
+        self.solved[context.code] += 1
         self._fixpoint(activation)
         self.recording = was
         if len(known) >= MAX_MEMO:

@@ -51,6 +51,7 @@ def run(source: SourceFile, loader: Loader) -> Program:
         interpreter.grew_shared = False
         interpreter.program = Program(source, sources=interpreter.sources)
         interpreter.forget()
+        interpreter.spent = 0
         _round(interpreter, source)
         if not interpreter.grew_shared:
             break

@@ -91,8 +91,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
             trail += [program.note(point, "gradients off from here") for point in evaluation.ordered(first.grad_why)]
         yield program.diagnostic(
             RULE,
-            first.event,
-            first.context,
+            *evaluation.place(program, first, first.module.why),
             f"{name} is evaluated in train mode: call `eval()` on it before this forward",
             confidence,
             [*trail, evaluation.here(program, first, "evaluated here")],

@@ -77,8 +77,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
         trail = [program.note(point, "in eval mode from here") for point in evaluation.ordered(first.module.why)]
         yield program.diagnostic(
             RULE,
-            first.event,
-            first.context,
+            *evaluation.place(program, first, first.module.why),
             f"{evaluation.spoken(first)} is evaluated while gradients are recorded: "
             "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
             doubt,
