@@ -13,7 +13,7 @@ from torchmode_lint.analysis import values as v
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torchmode_lint.analysis.state import State
+    from torchmode_lint.analysis.state import Signature, State
     from torchmode_lint.analysis.values import Context, Site, Value
     from torchmode_lint.flow.cfg import Block
 
@@ -56,7 +56,7 @@ class Activation:
     start: Block
     to_yield: bool
     table: dict[Block, list[State]] = field(default_factory=dict)
-    signatures: dict[Block, list[tuple[object, ...]]] = field(default_factory=dict)
+    signatures: dict[Block, list[Signature]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     yielded: Value = v.EMPTY
     made: set[Site] = field(default_factory=set)

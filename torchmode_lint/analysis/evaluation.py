@@ -54,6 +54,15 @@ def place(program: Program, forward: Forward, causes: Points) -> Point:
     return Point(event, context)
 
 
+def beside_training(program: Program, forward: Forward) -> bool:
+    """Whether the same module is trained in the same turn of the same loop."""
+    return any(
+        other.loop is forward.loop and other.identity == forward.identity and other.key in program.trained
+        for other in program.forwards
+        if other.loop is not None and other.context is forward.context
+    )
+
+
 def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False) -> Confidence | None:
     """How sure it is that these forwards evaluate; None where nothing should be said.
 

@@ -18,10 +18,11 @@ from torchmode_lint.analysis.codes import Codes
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.loader import Loaded
 from torchmode_lint.analysis.program import Program
-from torchmode_lint.analysis.state import State
+from torchmode_lint.analysis.state import Signature, State
 from torchmode_lint.analysis.values import Context, Site
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
+from torchmode_lint.protocol import Gradients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,14 +170,15 @@ class Interpreter(Codes):
         signature = state.signature()
         if signature in signatures:
             index = signatures.index(signature)
-        elif len(states) < MAX_PARTITIONS:
+        elif len(states) < MAX_PARTITIONS or (
+            len(states) < 2 * MAX_PARTITIONS and all(one.turns != signature.turns for one in signatures)
+        ):
             states.append(state)
             signatures.append(signature)
             heapq.heappush(queue, (block.number, len(states) - 1))
             return
         else:
-            turns = frozenset(state.loops.items())
-            index = next((i for i, one in enumerate(states) if frozenset(one.loops.items()) == turns), len(states) - 1)
+            index = _nearest(signatures, signature)
         if states[index].join(state):
             signatures[index] = states[index].signature()
             if (block.number, index) not in queue:
@@ -248,6 +250,21 @@ def _is_local(identity: object) -> bool:
     return isinstance(identity, Context) and identity.code.kind != "file"
 
 
+def _nearest(signatures: list[Signature], wanted: Signature) -> int:
+    """Of the partitions, the one that is the least lost by joining: first of all in the same turn of the loops."""
+
+    def distance(index: int) -> tuple[bool, bool, int, int]:
+        one = signatures[index]
+        apart = len(one.heap ^ wanted.heap) + (one.grad is not wanted.grad)
+        return (one.turns != wanted.turns, _optimizers(one) != _optimizers(wanted), apart, -index)
+
+    return min(range(len(signatures)), key=distance)
+
+
+def _optimizers(signature: Signature) -> frozenset[object]:
+    return frozenset(entry for entry in signature.heap if isinstance(entry[1], Gradients))
+
+
 def _moved(state: State, source: Block, target: Block, scope: int) -> State:
     """The state on the edge: which turn of each loop around the target this is."""
     loops: dict[Block, int] = {}
@@ -262,7 +279,7 @@ def _moved(state: State, source: Block, target: Block, scope: int) -> State:
 
 def _merged(frames: list[Frame]) -> list[Frame]:
     """As many frames as signatures, or one."""
-    by_signature: dict[tuple[object, ...], Frame] = {}
+    by_signature: dict[Signature, Frame] = {}
     for frame in frames:
         signature = frame.state.signature()
         kept = by_signature.get(signature)

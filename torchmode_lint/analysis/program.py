@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.codes import Layered
     from torchmode_lint.analysis.records import Module, Optimizer, Point, Points, Traced
     from torchmode_lint.analysis.values import Context, Identity, Tensor
-    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Event
     from torchmode_lint.protocol import GradMode, Truth
     from torchmode_lint.rule import Rule
@@ -36,7 +36,7 @@ class Forward:
 
     `module` is its record before the event; `direct` says that the call itself is the forward, not a
     function of unknown body that was given the module. `inputs_grad`: whether an input requires grad.
-    `inner`: it is a part of a module that is called by that module's own method.
+    `inner`: it is a part of a module that is called by that module's own method. `loop` is the innermost one.
     """
 
     event: Event
@@ -51,6 +51,7 @@ class Forward:
     inputs_grad: Truth
     inner: bool
     by_method: str = ""
+    loop: Block | None = None
 
     @property
     def key(self) -> Key:

@@ -8,7 +8,7 @@ Joining two states is done by `join`; whether two states may be joined at all, o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import renaming
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Register, Variable
 
 Slot: TypeAlias = "Variable | tuple[int, Register]"
+
+
+class Signature(NamedTuple):
+    """What keeps states apart: grad mode, turns of loops, (object, its modes or gradients), known leaves."""
+
+    grad: GradMode
+    turns: tuple[tuple[Block, int], ...]
+    heap: frozenset[tuple[object, ...]]
+    leaves: frozenset[tuple[object, Truth]]
 
 
 class State:
@@ -76,13 +85,13 @@ class State:
         """0 where every loop around this point, callers' loops included, is in its first turn."""
         return max(self.outer, *self.loops.values()) if self.loops else self.outer
 
-    def signature(self) -> tuple[object, ...]:
+    def signature(self) -> Signature:
         """What keeps two states apart: everything the protocol is about.
 
         Modes of modules, the grad mode, the gradients of optimizers, which turn of the loops this is,
         and whether a tensor that was made to require grad is still a leaf.
         """
-        heap: list[object] = []
+        heap: list[tuple[object, ...]] = []
         for key, record in self.heap.items():
             # what was only just made says nothing yet
             if isinstance(record, Module):
@@ -90,10 +99,10 @@ class State:
                     heap.append((key, record.mode, record.frozen))
             elif isinstance(record, Optimizer) and record.grads is not Gradients.CLEAN:
                 heap.append((key, record.grads))
-        leaves: list[object] = []
+        leaves: list[tuple[object, Truth]] = []
         if self.asked:
             leaves = [(slot, leaf) for slot, value in self.env.items() if (leaf := _known_leaf(value)) is not None]
-        return (self.grad, self._turns(), frozenset(heap), frozenset(leaves))
+        return Signature(self.grad, self._turns(), frozenset(heap), frozenset(leaves))
 
     def _turns(self) -> tuple[tuple[Block, int], ...]:
         """The turns of the two innermost loops, and of every loop that is unrolled."""

@@ -149,6 +149,7 @@ def forward(
                 inputs_grad=inputs_grad,
                 inner=_is_inner(frame, identity),
                 by_method=by_method,
+                loop=next(reversed(frame.state.loops), None),
             )
         )
     site = frame.fresh(event)
@@ -161,9 +162,13 @@ def forward(
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
     sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
+    must: frozenset[Site] = frozenset()
+    if direct and not off:  # what it is applied to is walked through, even where its own parameters are not
+        must = must.union(*(t.must for t in inputs), {site} if sure else ())
+    sure = bool(must)
     whole = Tensor(
         may=frozenset({site}).union(*(t.may for t in inputs)),
-        must=frozenset({site}).union(*(t.must for t in inputs)) if sure else frozenset(),
+        must=must,
         data=data,
         leaf=Truth.NO if sure else Truth.MAYBE,
         grad=Truth.YES if sure else Truth.MAYBE,
