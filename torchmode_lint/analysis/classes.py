@@ -139,7 +139,7 @@ def moves(code: Code) -> bool:
     return False
 
 
-def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
+def relevant(code: Code, by_name: dict[str, list[Code]], names: Names) -> bool:
     """Whether a code object, or one that it may call by name, names anything of the protocol."""
     seen: set[Code] = set()
     pending = [code]
@@ -148,6 +148,8 @@ def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
         if at in seen:
             continue
         seen.add(at)
+        if any(_ALONE.intersection(decorator.split(".")) for decorator in at.decorators):
+            return True
         dropped = {e.src for inner in at.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
         for name, call in named_callees(at):
             *first, last = name.split(".")
@@ -155,7 +157,11 @@ def relevant(code: Code, by_name: dict[str, list[Code]]) -> bool:
                 return True
             if len(seen) == 1 and (last in _MOVES or (last in _RETURNING and call is not None and call.dst in dropped)):
                 return True
-            pending += by_name.get(last, ())
+            if last in by_name:
+                pending += by_name[last]
+            elif call is not None and len(seen) <= _MAX_FOLLOWED:
+                elsewhere = names.elsewhere(at, name)
+                pending += [elsewhere] if elsewhere is not None else ()
     return False
 
 
@@ -163,6 +169,10 @@ class Names(Protocol):
     """Who knows what a name means: `Codes`."""
 
     def lookup(self, code: Code, name: str) -> str | Class | Code | None: ...
+
+    def elsewhere(self, code: Code, name: str) -> Code | None:
+        """The function or class of another file that a name means, if that file makes moves of the protocol."""
+        ...
 
     def methods(self, code: Code, name: str) -> list[Code]:
         """The methods that `self.name` may mean in a method of a class."""
@@ -247,6 +257,7 @@ def constants(code: Code) -> dict[int, object]:
 
 _SELF_TRAINING = "self.training"
 _MAX_CLASSES = 200
+_MAX_FOLLOWED = 20
 _BUILTINS = frozenset(dir(builtins))
 
 

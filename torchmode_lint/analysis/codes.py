@@ -5,21 +5,21 @@ Nothing is interpreted here; `classes` says the same of classes.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import Plain, moves, plain
+from torchmode_lint.analysis.classes import Class, Plain, moves, plain
 from torchmode_lint.flow import events as ev
+from torchmode_lint.flow.cfg import Code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path as FilePath
 
-    from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.loader import Loaded, Loader
     from torchmode_lint.analysis.state import State
     from torchmode_lint.analysis.values import Context, Value
-    from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Variable
     from torchmode_lint.source import SourceFile
 
@@ -28,6 +28,12 @@ MAX_FILES = 60
 K = TypeVar("K")
 V = TypeVar("V")
 
+# What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
+PROTOCOL = re.compile(
+    r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
+    r"|requires_grad_?|detach|from_pretrained)\b|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
+    re.MULTILINE,
+)
 # A file without any of these words neither knows torch nor touches modes and gradients.
 _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 
@@ -159,6 +165,19 @@ class Codes:
                 return found
             case _:
                 return None
+
+    def elsewhere(self, code: Code, name: str) -> Code | None:
+        """The function or class of another file that a name means, if that file makes moves of the protocol."""
+        value = self.name(ev.Variable(code.file.scope, name.partition(".")[0]))
+        atom = None if value is None else v.single(value)
+        if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, PROTOCOL):
+            return None
+        if value is None or isinstance(atom, v.Ext):
+            return None
+        found = self.lookup(code, name)
+        if isinstance(found, Class):
+            found = found.code
+        return found if isinstance(found, Code) and found.file is not code.file else None
 
     def matters(self, code: Code) -> bool:
         """Whether the file of a code object can hold anything of the protocol at all, by its words."""

@@ -55,6 +55,7 @@ class Project:
         self._resolved: dict[Path, Path] = {}
         self.sources: dict[Path, SourceFile | None] = {}
         self._mentions: dict[Path, _Mentions] = {}
+        self._matches: dict[tuple[Path, re.Pattern[str]], bool] = {}
 
     def find(self, importer: Path, module: str, level: int) -> Path | None:
         """The file that `module` names in an import statement of `importer`, None if it is not ours."""
@@ -124,6 +125,13 @@ class Project:
                     seen.add(found)
                     pending.append((found, self._mentions_of(found)))
         return False
+
+    def mentions(self, path: Path, pattern: re.Pattern[str]) -> bool:
+        """Whether the text of a file matches a pattern; asked once for each file."""
+        key = (path, pattern)
+        if key not in self._matches:
+            self._matches[key] = pattern.search(self._mentions_of(path).text) is not None
+        return self._matches[key]
 
     def may_bind(self, path: Path, name: str) -> bool:
         """Whether a star import of a file may bind a name, by the text of the file and of its own star imports."""

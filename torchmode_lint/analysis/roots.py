@@ -7,7 +7,6 @@ methods may have run in between.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.classes import Class, named_callees, relevant
+from torchmode_lint.analysis.codes import PROTOCOL
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     from torchmode_lint.source import SourceFile
 
 MAX_ROUNDS = 3
-
-# What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
-PROTOCOL = re.compile(
-    r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
-    r"|requires_grad_?|detach|from_pretrained)\b|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
-    re.MULTILINE,
-)
 
 
 def run(source: SourceFile, loader: Loader) -> Program:
@@ -65,6 +58,9 @@ def _round(run: Interpreter, source: SourceFile) -> None:
     loaded = run.open(source, path.resolve() if path.is_absolute() else path)
     loaded.state = execution.execute(run, loaded.context, State())
     after = loaded.state or State()
+    for cls, code in _inherited(run, source):
+        start(run, code, after, cls)
+        run.forget()
     pending = [code for code in _functions(source.code) if code not in run.visited]
     mentioned = {
         name.rpartition(".")[2]
@@ -79,7 +75,7 @@ def _round(run: Interpreter, source: SourceFile) -> None:
     for code in (*first, *pending):
         if run.spent > MAX_FILE_STEPS:
             run.program.degraded.append(code.qualname)
-        elif code not in run.visited and _is_reached(run, code) and relevant(code, by_name):
+        elif code not in run.visited and _is_reached(run, code) and relevant(code, by_name, run):
             for _ in range(MAX_ROUNDS):
                 run.grew = False
                 sizes = execution.sizes(run.program)
@@ -102,15 +98,30 @@ def _is_reached(run: Interpreter, code: Code) -> bool:
     return code in run.defaults
 
 
-def start(run: Interpreter, code: Code, after: State) -> None:
-    """Analyse a function as a root."""
+def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Code]]:
+    """The methods of base classes in other files that call methods of a class of this file."""
+    for code in source.code.walk():
+        cls = run.classes.own.get(code)
+        if cls is None or cls.is_module:
+            continue
+        own = {f"self.{inner.name}" for inner in code.codes}
+        for base in list(cls.line())[1:]:
+            for method in base.code.codes if base.code.file is not source.code else ():
+                if method.kind == "function" and method.name != "__init__" and f"self.{method.name}" not in own:
+                    calls = {name for name, call in named_callees(method) if call is not None}
+                    if len(calls & own) > 1:
+                        yield cls, method
+
+
+def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> None:
+    """Analyse a function as a root; a method for an object of its own class, or of `cls`."""
     context = run.enter(None, None, code)
     state = blurred(after)
     for slot, value in list(state.env.items()):
         if isinstance(slot, tuple) or run.globals.get(slot) == value:
             del state.env[slot]
     frame = Frame(run, context, state)
-    cls = run.class_of.get(code)
+    cls = cls or run.class_of.get(code)
     arguments: list[v.Value] = []
     value = _decorated_value(run, state, code)
     if cls is not None and not _is_static(value):
