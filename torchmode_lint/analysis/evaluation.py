@@ -44,10 +44,13 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
 def place(program: Program, forward: Forward, causes: Points) -> Point:
     """Where an evaluation is to be changed: the forward, or the call that leads to it from where its cause is.
 
-    A helper that training uses as well is not the place.
+    A helper that training uses as well, or that others call in the right mode, is not the place.
     """
     event, context = forward.event, forward.context
-    if any(key.event is event for key in program.trained):
+    if any(key.event is event for key in program.trained) or any(
+        other.event is event and other.context is not context and not other.module.mode & forward.module.mode
+        for other in program.forwards
+    ):
         around = {at for cause in causes for at in cause.context.chain()}
         while context not in around and context.parent is not None and context.call is not None:
             event, context = context.call, context.parent
