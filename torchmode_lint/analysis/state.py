@@ -15,7 +15,7 @@ from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.records import Module, Optimizer, Record, Traced, join_records
 from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
-from torchmode_lint.protocol import Gradients, GradMode, Mode, Truth
+from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.records import Points
@@ -26,12 +26,13 @@ Slot: TypeAlias = "Variable | tuple[int, Register]"
 
 
 class Signature(NamedTuple):
-    """What keeps states apart: grad mode, turns of loops, (object, its modes or gradients), known leaves."""
+    """What keeps states apart: grad mode, turns of loops, (object, its modes or gradients), leaves, freed graphs."""
 
     grad: GradMode
     turns: tuple[tuple[Block, int], ...]
     heap: frozenset[tuple[object, ...]]
     leaves: frozenset[tuple[object, Truth]]
+    freed: frozenset[Site]
 
 
 class State:
@@ -102,7 +103,8 @@ class State:
         leaves: list[tuple[object, Truth]] = []
         if self.asked:
             leaves = [(slot, leaf) for slot, value in self.env.items() if (leaf := _known_leaf(value)) is not None]
-        return Signature(self.grad, self._turns(), frozenset(heap), frozenset(leaves))
+        freed = frozenset(site for site, graph in self.graphs.items() if graph.status is Graph.FREED)
+        return Signature(self.grad, self._turns(), frozenset(heap), frozenset(leaves), freed)
 
     def _turns(self) -> tuple[tuple[Block, int], ...]:
         """The turns of the two innermost loops, and of every loop that is unrolled."""
