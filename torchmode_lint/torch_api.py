@@ -356,6 +356,11 @@ def is_module_base(name: str) -> bool:
     return name.startswith(MODULE_BASES) and not name.startswith(("torch.nn.Parameter", "torch.nn.functional."))
 
 
+# What `x.eval()` of a session of another framework returns is an array, and these are no forwards.
+ARRAY_METHODS = frozenset(
+    "transpose reshape astype ravel squeeze flatten swapaxes take repeat dot clip argsort tolist tobytes".split()
+)
+
 FRAMEWORK_BASES = (
     "pytorch_lightning.",
     "lightning.",

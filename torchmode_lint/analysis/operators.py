@@ -47,6 +47,10 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
         if isinstance(list_like, Obj) and isinstance(frame.state.heap.get(list_like.id), r.Sequence):
             frame.set(event.dst, left)
             return
+    joined = _joined_lists(frame, event, left, right)
+    if joined is not None:
+        frame.set(event.dst, joined)
+        return
     if tensors:
         if frame.state.grad is GradMode.OFF:
             data = frozenset().union(*(t.data for t in tensors))
@@ -71,10 +75,6 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
     folded = _fold(event.operator, left, right)
     if folded is not None:
         frame.set(event.dst, folded)
-        return
-    joined = _joined_lists(frame, event, left, right)
-    if joined is not None:
-        frame.set(event.dst, joined)
         return
     if isinstance(event, ev.InPlace):
         frame.set(event.dst, frame.unknown(event))  # a counter: another value each time

@@ -140,7 +140,7 @@ def forward(
                 event=event,
                 context=frame.context,
                 identity=identity,
-                module=replace(record, dependent=dependence_of(frame, record)),
+                module=replace(record, dependent=_dependence(frame, identity, record)),
                 grad=grad,
                 grad_why=frame.state.grad_why,
                 turn=frame.state.turn(),
@@ -179,6 +179,16 @@ def forward(
         one = v.just(whole)
         return v.just(v.Tup((one, v.just(v.Tup((one, one))) if _RECURRENT[record.name] else one)))
     return v.just(whole)
+
+
+def _dependence(frame: Frame, identity: Identity, record: r.Module) -> Truth:
+    """Whether the module depends on the mode; a part of one that does not, does not either."""
+    found = dependence_of(frame, record)
+    if found is Truth.MAYBE and isinstance(identity, Path):
+        whole = frame.state.heap.get(identity.base)
+        if isinstance(whole, r.Module) and whole.cls is not None and dependence_of(frame, whole) is Truth.NO:
+            return Truth.NO
+    return found
 
 
 def _require_grad(inputs: Iterable[Tensor]) -> Truth:
