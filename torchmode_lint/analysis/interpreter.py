@@ -58,6 +58,7 @@ class Interpreter(Codes):
         self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
+        self.carriers: set[v.Identity] = set()  # what cannot be seen into and holds a model or an optimizer
         self.active: list[Activation] = []
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
         self._memo: dict[tuple[Context, Block, bool], list[Activation]] = {}
@@ -84,6 +85,7 @@ class Interpreter(Codes):
         """Start over: what was learnt of the code stays, what was solved and recorded goes."""
         self._memo.clear()
         self.dropped.clear()
+        self.carriers.clear()
         self.born.clear()
         self.steps = 0
 

@@ -73,12 +73,17 @@ class Backward:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An optimizer steps; `optimizer` is its record before the step."""
+    """An optimizer steps; `optimizer` is its record before the step, `turn` 0 in the first turn of all loops."""
 
     event: Event
     context: Context
     identity: Identity
     optimizer: Optimizer
+    turn: int
+
+    @property
+    def key(self) -> Key:
+        return Key(self.event, self.context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from torchmode_lint.rules import (
     no_effect_statement,
     nonleaf_grad,
     repeated_backward,
+    step_without_gradients,
 )
 
 ALL_RULES: tuple[Rule, ...] = (
@@ -20,6 +21,7 @@ ALL_RULES: tuple[Rule, ...] = (
     missing_no_grad.RULE,
     missing_zero_grad.RULE,
     gradients_discarded.RULE,
+    step_without_gradients.RULE,
     repeated_backward.RULE,
     nonleaf_grad.RULE,
     no_effect_statement.RULE,
