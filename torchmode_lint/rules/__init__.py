@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchmode_lint.rule import Rule, validate
 from torchmode_lint.rules import (
+    dropout_ignores_mode,
     gradients_discarded,
     missing_eval,
     missing_no_grad,
@@ -18,6 +19,7 @@ from torchmode_lint.rules import (
 ALL_RULES: tuple[Rule, ...] = (
     missing_eval.RULE,
     mode_not_restored.RULE,
+    dropout_ignores_mode.RULE,
     missing_no_grad.RULE,
     missing_zero_grad.RULE,
     gradients_discarded.RULE,
