@@ -7,12 +7,13 @@ containers.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Branch, Next, Return
-from torchmode_lint.flow.shared import writes
+from torchmode_lint.flow.shared import reads, writes
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Block, Code
@@ -42,6 +43,20 @@ _ORDER = frozenset({"<", "<=", ">", ">="})
 _SAME = {"==": True, "is": True, "!=": False, "is not": False}
 
 
+class _Through(enum.IntEnum):
+    """What is left of the origins of a value on the way: all, all but literals, whether it tells the mode."""
+
+    SAME = 0
+    COMPUTED = 1
+    CALL = 2
+
+
+def _passes(origin: Origin, through: _Through) -> bool:
+    if through is _Through.CALL:
+        return origin == MODE
+    return through is _Through.SAME or origin.kind != "constant"
+
+
 class InEval:
     """`selves` are the variables that hold the module whose mode it is."""
 
@@ -50,6 +65,7 @@ class InEval:
         self.selves = selves
         self._definitions: dict[Register, list[tuple[Block, Event | None]]] = {}
         self._stores: dict[Variable, list[tuple[Block, ev.Store]]] = {}
+        self._known: dict[Register, Origins] = {}
         self._parameters = {parameter.name for parameter in code.parameters}
         for block in code.blocks:
             for event in block.events:
@@ -113,34 +129,39 @@ class InEval:
                     decided.append(at.end.condition)
         return decided
 
-    def truth(self, register: Register, depth: int = 0) -> set[bool | None]:
+    def truth(self, condition: Register) -> set[bool | None]:
         """What a condition may be; None where nothing is known."""
-        if depth > 20:
-            return {None}
         result: set[bool | None] = set()
-        for event in self._reached_definitions(register):
-            result |= self._truth(event, depth + 1)
+        seen: set[tuple[Register, bool]] = set()
+        pending = [(condition, True)]
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                for event in self._reached_definitions(at[0]):
+                    truth, further = self._truth(event, at[1])
+                    result |= truth
+                    pending += further
         return result
 
-    def _truth(self, event: Event | None, depth: int) -> set[bool | None]:
+    def _truth(self, event: Event | None, kept: bool) -> tuple[set[bool | None], list[tuple[Register, bool]]]:
+        """The truth of what an event makes, and the registers that have it (or, not `kept`, its opposite)."""
         match event:
             case ev.Constant(value=value):
-                return {bool(value)}
+                return {bool(value) is kept}, []
             case ev.Attribute(name=name) if name == _MODE_ATTRIBUTE:
-                return {False}
+                return {not kept}, []
             case ev.Unary(operator="not", operand=operand):
-                return {None if truth is None else not truth for truth in self.truth(operand, depth)}
+                return set(), [(operand, not kept)]
             case ev.Copy(src=src):
-                return self.truth(src, depth)
+                return set(), [(src, kept)]
             case ev.Compare(operator=operator, left=left, right=right) if operator in _SAME:
                 wanted = self._constant(right)
                 if isinstance(wanted, bool):
-                    agree = wanted is _SAME[operator]
-                    return {None if truth is None else truth is agree for truth in self.truth(left, depth)}
+                    return set(), [(left, kept is (wanted is _SAME[operator]))]
             case ev.Load(variable=variable) if variable in self._stores and not self._is_parameter(variable):
-                stored = [store for block, store in self._stores[variable] if block in self.reached]
-                return set().union(*(self.truth(store.src, depth) for store in stored)) or {None}
-        return {None}
+                return set(), [(src, kept) for src in self._stored(variable)]
+        return {None}, []
 
     # --- values --------------------------------------------------------------------------------------
 
@@ -179,57 +200,61 @@ class InEval:
                 return self.dotted(src, depth)
         return None
 
-    def origins(self, register: Register, depth: int = 0) -> Origins:
+    def origins(self, register: Register) -> Origins:
         """Where the value of a register comes from."""
-        if depth > 20:
-            return frozenset({UNKNOWN})
-        return frozenset().union(*(self._origins(event, depth + 1) for event in self._reached_definitions(register)))
+        known = self._known.get(register)
+        if known is None:
+            result: set[Origin] = set()
+            seen: set[tuple[Register, _Through]] = set()
+            pending = [(register, _Through.SAME)]
+            while pending:
+                at = pending.pop()
+                if at not in seen:
+                    seen.add(at)
+                    for event in self._reached_definitions(at[0]):
+                        found, through, further = self._origins(event)
+                        through = max(at[1], through)
+                        result |= {one for one in found if _passes(one, at[1])}
+                        pending += [(each, through) for each in further]
+            known = self._known[register] = frozenset(result)
+        return known
 
-    def _origins(self, event: Event | None, depth: int) -> Origins:
+    def _origins(self, event: Event | None) -> tuple[set[Origin], _Through, list[Register]]:
+        """What an event adds, and the registers it comes from, through what."""
         match event:
             case None:
-                return frozenset({Origin("element")})
+                return {Origin("element")}, _Through.SAME, []
             case ev.Constant(value=value):
-                return frozenset({Origin("constant", value)})
+                return {Origin("constant", value)}, _Through.SAME, []
             case ev.Load(variable=variable):
-                return self._variable_origins(variable, depth)
+                return self._variable_origins(variable)
             case ev.Attribute(name=name) if name == _MODE_ATTRIBUTE:
-                return frozenset({MODE})
+                return {MODE}, _Through.SAME, []
             case ev.Attribute(obj=obj, name=name):
-                return self._attribute_origins(obj, name, depth)
-            case ev.Copy(src=src):
-                return self.origins(src, depth)
-            case ev.Unary(operand=operand):
-                return self._computed([operand], depth)
-            case ev.Binary(left=left, right=right) | ev.InPlace(left=left, right=right):
-                return self._computed([left, right], depth)
-            case ev.Compare(left=left, right=right):
-                return self._computed([left, right], depth)
-            case ev.Item(obj=obj):
-                return self.origins(obj, depth)
-            case ev.Call(func=func, arguments=arguments):
-                given = self._computed([func, *(argument.src for argument in arguments)], depth)
-                return given if self.dotted(func) in _ARITHMETIC else (given & {MODE}) | {UNKNOWN}
+                if self.dotted(obj) == "self":
+                    return {Origin("attribute", name)}, _Through.SAME, []
+                return set(), _Through.SAME, [obj]
+            case ev.Copy(src=src) | ev.Item(obj=src):
+                return set(), _Through.SAME, [src]
+            case ev.Unary() | ev.Binary() | ev.InPlace() | ev.Compare():
+                return {NUMBER}, _Through.COMPUTED, reads(event)
+            case ev.Call(func=func):
+                if self.dotted(func) in _ARITHMETIC:
+                    return {NUMBER}, _Through.COMPUTED, reads(event)
+                return {UNKNOWN}, _Through.CALL, reads(event)
             case _:
-                return frozenset({UNKNOWN})
+                return {UNKNOWN}, _Through.SAME, []
 
-    def _computed(self, operands: list[Register], depth: int) -> Origins:
-        every = frozenset().union(*(self.origins(operand, depth) for operand in operands))
-        return frozenset(one for one in every if one.kind != "constant") | {NUMBER}
+    def _variable_origins(self, variable: Variable) -> tuple[set[Origin], _Through, list[Register]]:
+        stored = self._stored(variable)
+        if self._is_parameter(variable):
+            return {Origin("parameter", variable.name)}, _Through.SAME, stored
+        if stored or variable in self.selves:
+            return set(), _Through.SAME, stored
+        return {Origin("name") if variable.scope == self.code.file.scope else UNKNOWN}, _Through.SAME, []
 
-    def _variable_origins(self, variable: Variable, depth: int) -> Origins:
-        result = {Origin("parameter", variable.name)} if self._is_parameter(variable) else set()
-        for block, store in self._stores.get(variable, ()):
-            if block in self.reached:
-                result |= self.origins(store.src, depth)
-        if result:
-            return frozenset(result)
-        return frozenset({Origin("name") if variable.scope == self.code.file.scope else UNKNOWN})
-
-    def _attribute_origins(self, obj: Register, name: str, depth: int) -> Origins:
-        if self.dotted(obj) == "self":
-            return frozenset({Origin("attribute", name)})
-        return self.origins(obj, depth)
+    def _stored(self, variable: Variable) -> list[Register]:
+        return [store.src for block, store in self._stores.get(variable, ()) if block in self.reached]
 
     # --- what conditions are about ---------------------------------------------------------------------
 
