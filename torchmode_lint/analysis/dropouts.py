@@ -223,7 +223,8 @@ class _Search:
                 return Confidence.POSSIBLE
             if kind == "attribute" and (what in self.written or any(_functions_or_properties(cls, what))):
                 return Confidence.POSSIBLE
-        return Confidence.CERTAIN
+        # a rate that is not written there may be zero
+        return Confidence.CERTAIN if constants and len(constants) == len(rate) else Confidence.LIKELY
 
 
 def _functions_or_properties(cls: Class, name: object) -> Iterator[bool]:
