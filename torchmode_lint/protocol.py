@@ -131,6 +131,7 @@ GRADIENTS = Table[Gradients](
         (Gradients.DISCARDED, "step"): Gradients.CLEAN,
     },
     broken={
+        (Gradients.CLEAN, "step"): "TML303",
         (Gradients.MIXED, "step"): "TML301",
         (Gradients.DISCARDED, "step"): "TML302",
     },

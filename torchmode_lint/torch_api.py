@@ -361,6 +361,51 @@ ARRAY_METHODS = frozenset(
     "transpose reshape astype ravel squeeze flatten swapaxes take repeat dot clip argsort tolist tobytes".split()
 )
 
+
+# Dropout by function: where it is told how much to drop and whether to.
+@dataclass(frozen=True, slots=True)
+class Dropping:
+    """Positions and names of the arguments, with their defaults (None: there is none).
+
+    `flag` is None for a function that has only a rate.
+    """
+
+    rate: int
+    rate_name: str
+    default_rate: float | None
+    flag: int | None
+    flag_name: str
+    default: bool | None
+
+
+def _dropping(names: str, told: Dropping) -> dict[str, Dropping]:
+    return dict.fromkeys(names.split(), told)
+
+
+_F = "torch.nn.functional."
+DROPPING: dict[str, Dropping] = {
+    **_dropping(f"{_F}dropout {_F}dropout1d {_F}dropout2d {_F}dropout3d", Dropping(1, "p", 0.5, 2, "training", True)),
+    **_dropping(f"{_F}alpha_dropout {_F}feature_alpha_dropout", Dropping(1, "p", 0.5, 2, "training", False)),
+    **_dropping(
+        "torch.dropout torch.alpha_dropout torch.feature_dropout torch.feature_alpha_dropout",
+        Dropping(1, "p", None, 2, "train", None),
+    ),
+    f"{_F}multi_head_attention_forward": Dropping(10, "dropout_p", None, 13, "training", True),
+    f"{_F}scaled_dot_product_attention": Dropping(4, "dropout_p", 0.0, None, "", None),
+}
+
+
+def is_dropout_layer(name: str) -> bool:
+    """Whether an external class is a dropout layer of torch."""
+    return name.startswith("torch.nn.") and "Dropout" in name and effect_of(name) in (Effect.DROPPED, Effect.LAYER)
+
+
+# methods that run in a forward: those of graph networks are called by their base class
+FORWARD_METHODS = ("forward", "message", "aggregate", "update", "edge_update", "message_and_aggregate")
+
+# bases of modules that a framework drives
+FRAMEWORK_MODULES = (".LightningModule",)
+
 FRAMEWORK_BASES = (
     "pytorch_lightning.",
     "lightning.",

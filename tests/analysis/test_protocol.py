@@ -35,8 +35,8 @@ gradients CLEAN | zero backward step zero backward step                         
 gradients CLEAN | zero zero                                                           | CLEAN
 gradients CLEAN | backward backward backward step zero                                | CLEAN
 gradients CLEAN | backward step step                                                  | STALE
-gradients CLEAN | step                                                                | CLEAN
-gradients CLEAN | step backward step                                                  | STALE
+gradients CLEAN | step!TML303                                                         | CLEAN
+gradients CLEAN | step!TML303 backward step                                           | STALE
 gradients CLEAN | backward step backward                                              | MIXED
 gradients CLEAN | backward step backward step!TML301                                  | STALE
 gradients CLEAN | backward step backward backward step!TML301                         | STALE
@@ -46,6 +46,8 @@ gradients CLEAN | backward step backward zero backward step                     
 gradients CLEAN | backward zero                                                       | DISCARDED
 gradients CLEAN | backward zero zero                                                  | DISCARDED
 gradients CLEAN | backward zero step!TML302                                           | CLEAN
+gradients CLEAN | backward zero step!TML302 step!TML303                               | CLEAN
+gradients CLEAN | backward step zero step!TML303                                      | CLEAN
 gradients CLEAN | backward backward zero step!TML302                                  | CLEAN
 gradients CLEAN | backward step backward zero step!TML302                             | CLEAN
 gradients CLEAN | backward zero backward step                                         | STALE
@@ -55,7 +57,7 @@ gradients ENTRY | backward step                                                 
 gradients ENTRY | step                                                                | STALE
 gradients ENTRY | step backward step!TML301                                           | STALE
 gradients ENTRY | zero                                                                | CLEAN
-gradients ENTRY | zero step                                                           | CLEAN
+gradients ENTRY | zero step!TML303                                                    | CLEAN
 gradients ENTRY | forward                                                             | ENTRY
 graph     LIVE  | backward                                                            | FREED
 graph     LIVE  | retaining_backward                                                  | LIVE

@@ -171,7 +171,7 @@ def _no_gradient(state: State, owner: v.Identity) -> None:
     """Parameters whose `.grad` is None hold nothing to clear."""
     for key, record in list(state.heap.items()):
         if isinstance(record, r.Optimizer) and (key == owner or relation(record.owns, [owner]) is not Truth.NO):
-            state.heap[key] = replace(record, grads=Gradients.CLEAN)
+            state.heap[key] = replace(record, grads=Gradients.CLEAN, doubted=True)
 
 
 def _next(frame: Frame, block: Block, end: cfg.Next) -> Iterator[tuple[Block, State]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import construction, inlining, library, methods, reveal, tracking, unknown_calls
+from torchmode_lint.analysis import construction, doubts, inlining, library, methods, reveal, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -133,6 +133,7 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
         if tracking.module_of(frame, identity.base) is None or identity.step in methods.SHARED_NAMES:
             return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)
         return _call_part(frame, event, identity, arguments, dst)
+    doubts.through(frame, identity, arguments)
     return unknown_calls.call(frame, event, arguments)
 
 

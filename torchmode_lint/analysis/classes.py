@@ -77,6 +77,11 @@ class Class:
         return any(base.startswith(torch_api.FRAMEWORK_BASES) for base in self.external_bases())
 
     @property
+    def is_framework_module(self) -> bool:
+        """Whether it is a module that a framework drives: its mode is switched for it."""
+        return any(base.endswith(torch_api.FRAMEWORK_MODULES) for base in self.external_bases())
+
+    @property
     def is_open(self) -> bool:
         """Whether a base class cannot be seen, so that an unknown attribute may be one of its methods."""
         return any(base not in ("builtins.object", "torch.nn.Module", "abc.ABC") for base in self.external_bases())

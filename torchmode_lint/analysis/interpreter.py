@@ -61,6 +61,7 @@ class Interpreter(Codes):
         self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
+        self.carriers: set[v.Identity] = set()  # what cannot be seen into and holds a model or an optimizer
         self.active: list[Activation] = []
         self.solved: Counter[Code] = Counter()
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
@@ -88,6 +89,7 @@ class Interpreter(Codes):
         """Start over: what was learnt of the code stays, what was solved and recorded goes."""
         self._memo.clear()
         self.dropped.clear()
+        self.carriers.clear()
         self.born.clear()
         self.solved.clear()
         self.steps = 0

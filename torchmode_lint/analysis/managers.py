@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint.analysis import calls
+from torchmode_lint.analysis import calls, doubts
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -100,6 +100,7 @@ def _leave_generator(frame: Frame, record: r.Resumable) -> None:
 
 
 def _await(frame: Frame, event: ev.Await) -> None:
+    doubts.doubt(frame)
     frame.set(event.dst, frame.get(event.src))
 
 
@@ -108,6 +109,7 @@ def _yield(frame: Frame, event: ev.Yield) -> None:
     if frame.run.active:
         activation = frame.run.active[-1]
         activation.yielded = v.join(activation.yielded, value)
+    doubts.doubt(frame)  # whoever resumes this may have gone backward
     frame.set(event.dst, frame.unknown(event))
 
 

@@ -14,6 +14,7 @@ from torchmode_lint.analysis import (
     calls,
     construction,
     containers,
+    doubts,
     grad_modes,
     library,
     optimizers,
@@ -78,6 +79,7 @@ def _object_method(
         case r.Mapping():
             return containers.mapping_method(frame, event, identity, record, name, arguments)
         case r.Library():
+            doubts.through_library(frame, record)
             return optimizers.library_method(frame, event, name, arguments)
         case r.Instance():
             return unknowns.instance_method(frame, event, identity, record, name, arguments)
@@ -136,6 +138,8 @@ def _module_forward_method(
     given = [value for value in arguments.all() if not isinstance(v.single(value), Const)]
     if not given or (record.cls is None and name in api.ARRAY_METHODS):
         return frame.unknown(event)
+    if record.cls is None or record.cls.is_open:
+        doubts.doubt(frame)  # what cannot be seen may train: `model.learn(batch)`
     return tracking.forward(frame, event, identity, arguments, by_method=name)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import grad_modes, inlining, tracking, unknown_calls
+from torchmode_lint.analysis import doubts, grad_modes, inlining, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -35,6 +35,8 @@ def method(
             tracking.backward(frame, event, arguments.first, Truth.MAYBE)
             tracking.blur_mode(frame, identity)
             return frame.unknown(event)
+        if any(value != v.NONE for value in arguments.all()):
+            doubts.doubt(frame, identity)  # a closure computes the gradients
         tracking.step(frame, event, identity)
         return frame.unknown(event)
     if name == "backward":
@@ -81,6 +83,7 @@ def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:
         if isinstance(atom, Obj) and (
             isinstance(frame.state.heap.get(atom.id), r.Optimizer) or noted(frame, atom.id, "step")
         ):
+            doubts.doubt(frame, atom.id)
             tracking.step(frame, event, atom.id)
     return frame.unknown(event)
 

@@ -74,12 +74,17 @@ class Backward:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An optimizer steps; `optimizer` is its record before the step."""
+    """An optimizer steps; `optimizer` is its record before the step, `turn` 0 in the first turn of all loops."""
 
     event: Event
     context: Context
     identity: Identity
     optimizer: Optimizer
+    turn: int
+
+    @property
+    def key(self) -> Key:
+        return Key(self.event, self.context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,23 @@ class NoEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class Unswitched:
+    """Dropout in a module's forward that does not ask for the mode.
+
+    `form`: the flag is left to a default that drops ("default") or that never does ("never"), is True by itself
+    ("explicit"), there is only a rate ("rate"), or the layer was made on the spot ("built"). `calls` lead from the
+    forward to it.
+    """
+
+    event: Event
+    context: Context
+    what: str
+    form: str
+    confidence: Confidence
+    calls: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reveal:
     """A call of `reveal_state(...)`, with the abstract state of its argument there (engine tests only)."""
 
@@ -121,6 +143,7 @@ class Program:
     steps: list[Step] = field(default_factory=list)
     grad_reads: list[GradRead] = field(default_factory=list)
     no_effects: list[NoEffect] = field(default_factory=list)
+    unswitched: list[Unswitched] = field(default_factory=list)
     reveals: list[Reveal] = field(default_factory=list)
     trained: set[Key] = field(default_factory=set)
     fed: set[Key] = field(default_factory=set)

@@ -60,7 +60,10 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """`owns`: the modules and parameters it was given, None where that is not known."""
+    """`owns`: the modules and parameters it was given, None where that is not known.
+
+    `doubted`: something unseen may have filled the gradients since they were cleared, whatever `grads` says.
+    """
 
     owns: frozenset[Identity] | None
     grads: Gradients
@@ -69,6 +72,8 @@ class Optimizer:
     mixed: Points = NOWHERE  # the backward that added to stale gradients
     stepped: Points = NOWHERE
     zeroed: Points = NOWHERE
+    applied: Points = NOWHERE  # the last forward of what it owns since it stepped, with gradients recorded
+    doubted: bool = False
     cls: Class | None = None
 
 
@@ -195,6 +200,8 @@ def join_records(a: Record | None, b: Record | None) -> Record | None:
                 mixed=join_points(a.mixed, b.mixed),
                 stepped=join_points(a.stepped, b.stepped),
                 zeroed=join_points(a.zeroed, b.zeroed),
+                applied=join_points(a.applied, b.applied),
+                doubted=a.doubted or b.doubted,
             )
         case Sequence(), Sequence():
             same = a.items is not None and b.items is not None and len(a.items) == len(b.items)

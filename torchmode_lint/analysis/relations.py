@@ -22,6 +22,14 @@ def relation(owns: frozenset[Identity] | None, modules: Iterable[Identity]) -> T
     return answer
 
 
+def covered(owns: frozenset[Identity] | None, cleared: Iterable[Identity]) -> bool:
+    """Whether all that an optimizer owns surely is among these modules and their parts."""
+    if owns is None:
+        return False
+    whole = [_ancestry(identity)[0] for identity in cleared]
+    return all(any(step in whole for step in _ancestry(owned)) for owned in owns)
+
+
 def _overlap(a: Identity, b: Identity) -> bool:
     """Whether one is a part of the other; the age of what a site makes is left aside."""
     steps_a, steps_b = _ancestry(a), _ancestry(b)

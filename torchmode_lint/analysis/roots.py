@@ -7,12 +7,13 @@ methods may have run in between.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import construction, execution, renaming
+from torchmode_lint.analysis import construction, dropouts, execution, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import OverBudget, joined
@@ -33,10 +34,18 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 3
 
+# What a file must say for dropout that does not ask for the mode: functions, and layers made on the spot.
+DROPPING = re.compile(
+    r"(?<!\bself)\.\w*dropout[123]?d?\(|(?<![\w.])\w*dropout[123]?d?\(|Dropout\w*\(.*\)\("
+    r"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\bscaled_dot_product_attention\b|\bmulti_head_attention_forward\b",
+    re.MULTILINE,
+)
+
 
 def run(source: SourceFile, loader: Loader) -> Program:
     """Analyse a file, again while its use of things that its functions share teaches what they are."""
-    if not PROTOCOL.search(source.text) or not loader.project.knows_torch(source):
+    drops = DROPPING.search(source.text)
+    if not (drops or PROTOCOL.search(source.text)) or not loader.project.knows_torch(source):
         return Program(source)
     loader.trim()
     interpreter = Interpreter(Program(source), loader)
@@ -48,6 +57,8 @@ def run(source: SourceFile, loader: Loader) -> Program:
         _round(interpreter, source)
         if not interpreter.grew_shared:
             break
+    if drops:
+        dropouts.find(interpreter, source)
     renaming.forget_values()
     return interpreter.program
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis import doubts, renaming
 from torchmode_lint.analysis import records as r
-from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import dependence
 from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
-from torchmode_lint.analysis.relations import has_remainder, relation
+from torchmode_lint.analysis.relations import covered, has_remainder, relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GRADIENTS, GRAPH, Gradients, GradMode, Graph, Mode, Truth
 
@@ -134,6 +134,8 @@ def forward(
     inputs_grad = _require_grad(inputs)
     grad = GradMode.OFF if any(t.volatile for t in inputs) else frame.state.grad
     off = GradMode.OFF in grad
+    if not off and direct:
+        doubts.applied(frame, event, identity)
     if frame.run.recording:
         frame.run.program.forwards.append(
             Forward(
@@ -268,6 +270,8 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
                 state.graphs[site] = replace(before, status=before.status | Graph.LIVE)
     if accumulates:
         _fill(frame, event, tensors, may)
+    else:
+        doubts.doubt(frame)  # what is asked for by `autograd.grad` may be put into `.grad` by hand
 
 
 def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:
@@ -278,6 +282,8 @@ def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site
     point = frozenset({frame.point(event)})
     for key, optimizer in optimizers:
         reached = relation(optimizer.owns, modules) if modules else Truth.MAYBE
+        doubts.doubt(frame, key)  # where it is not filled, it is not told so for sure
+        optimizer = replace(optimizer, doubted=True)
         if reached is Truth.NO:
             continue
         if reached is Truth.MAYBE and (len(optimizers) > 1 and optimizer.owns is not None and modules):
@@ -304,12 +310,25 @@ def zero(frame: Frame, event: Event, optimizer: Identity | None, module: Identit
             after = Gradients.CLEAN  # not surely the same parameters: nothing is said of the loss of them
         if windowed(frame.state):
             frame.run.learn(key, "windowed")
-        frame.state.heap[key] = replace(record, grads=after, zeroed=point)
+        doubted = not _cleared(frame, record, key, optimizer, module)
+        frame.state.heap[key] = replace(record, grads=after, zeroed=point, doubted=doubted)
 
 
 def _same_parameters(frame: Frame, record: r.Optimizer, optimizer: Identity) -> bool:
     cleared = frame.state.heap.get(optimizer)
     return isinstance(cleared, r.Optimizer) and relation(record.owns, cleared.owns or ()) is Truth.YES
+
+
+def _cleared(
+    frame: Frame, record: r.Optimizer, key: Identity, optimizer: Identity | None, module: Identity | None
+) -> bool:
+    """Whether everything that `key` owns surely was cleared with `optimizer` or `module`, or surely was clean."""
+    if record.grads is Gradients.CLEAN and not record.doubted:
+        return True
+    if optimizer is None:
+        return module is not None and covered(record.owns, [module])
+    other = frame.state.heap.get(optimizer)
+    return key == optimizer or (isinstance(other, r.Optimizer) and covered(record.owns, other.owns or ()))
 
 
 def _owned(record: r.Optimizer, module: Identity | None) -> bool:
@@ -326,11 +345,15 @@ def step(frame: Frame, event: Event, identity: Identity) -> None:
     if not isinstance(record, r.Optimizer):
         return
     if frame.run.recording:
-        frame.run.program.steps.append(Step(event, frame.context, identity, record))
+        frame.run.program.steps.append(Step(event, frame.context, identity, record, frame.state.turn()))
+        if record.grads is Gradients.CLEAN and not record.doubted:
+            # what the step was meant for, although its backward is missing
+            frame.run.program.trained |= {Key(point.event, point.context) for point in record.applied}
     after = GRADIENTS.step(record.grads, "step")
     if windowed(frame.state) and "windowed" in frame.run.evidence.get(identity, ()):
         after = Gradients.ENTRY  # cleared at the other end of the window, by arithmetic on the counter
-    frame.state.heap[identity] = replace(record, grads=after, stepped=frozenset({frame.point(event)}))
+    here = frozenset({frame.point(event)})
+    frame.state.heap[identity] = replace(record, grads=after, stepped=here, applied=r.NOWHERE)
 
 
 def step_by_hand(frame: Frame, event: Event, owner: Identity) -> None:

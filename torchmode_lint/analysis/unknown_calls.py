@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import inlining, tracking
+from torchmode_lint.analysis import doubts, inlining, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -45,6 +45,7 @@ def call(
     functions = [atom for atom in reached if isinstance(atom, Func)]
     tracking.mark(frame, program.passed, values)
     if neutral:
+        doubts.of_gradients(frame, reached)
         return _unknown_result(frame, made or event, tensors)
     if tensors and optimizers:
         tracking.backward(frame, event, frozenset(tensors), Truth.MAYBE)
@@ -56,6 +57,7 @@ def call(
         result = _unknown_result(frame, made or event, tensors)
     for identity in (*modules, *optimizers):
         tracking.blur_mode(frame, identity)
+    doubts.handed(frame, reached, result)
     for func in functions:
         _call_back(frame, event, func)
     return result

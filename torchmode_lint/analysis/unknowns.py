@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, inlining, methods, optimizers, tracking, unknown_calls
+from torchmode_lint.analysis import calls, doubts, inlining, methods, optimizers, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -61,6 +61,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         return methods.module_method(frame, event, identity, record, name, arguments)
     if _is_open_self(frame, identity):
         _blur_self(frame, identity)
+    doubts.through(frame, identity, arguments)
     return unknown_calls.call(frame, event, arguments)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchmode_lint.rule import Rule, validate
 from torchmode_lint.rules import (
+    dropout_ignores_mode,
     gradients_discarded,
     missing_eval,
     missing_no_grad,
@@ -12,14 +13,17 @@ from torchmode_lint.rules import (
     no_effect_statement,
     nonleaf_grad,
     repeated_backward,
+    step_without_gradients,
 )
 
 ALL_RULES: tuple[Rule, ...] = (
     missing_eval.RULE,
     mode_not_restored.RULE,
+    dropout_ignores_mode.RULE,
     missing_no_grad.RULE,
     missing_zero_grad.RULE,
     gradients_discarded.RULE,
+    step_without_gradients.RULE,
     repeated_backward.RULE,
     nonleaf_grad.RULE,
     no_effect_statement.RULE,
