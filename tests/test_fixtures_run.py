@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ torch = pytest.importorskip("torch")
 LOADERS = {"loader", "train_loader", "val_loader", "test_loader"}
 NOT_LEAF = "not a leaf Tensor"
 FREED = "backward through the graph a second time"
+NO_GRAPH = "does not require grad|has no attribute 'backward'"
+RAISING = {"repeated_backward", "nonleaf_grad", "backward_without_graph"}
 
 
 @cache
@@ -87,7 +90,7 @@ def test_a_good_shape_runs_without_a_warning(path: Path, function: Callable[...,
         call(function)
 
 
-SILENT = sorted({path.parent.name for path in FIXTURES.glob("*/bad.py")} - {"repeated_backward", "nonleaf_grad"})
+SILENT = sorted({path.parent.name for path in FIXTURES.glob("*/bad.py")} - RAISING)
 
 
 @pytest.mark.parametrize(("path", "function"), cases(*SILENT, stem="bad"))
@@ -124,6 +127,38 @@ def test_a_repeated_backward_raises_where_it_is_marked(path: Path, function: Cal
     assert lines_that_raise(path, function) & marked(path, "TML401")
 
 
+def lines_without_graph(path: Path, function: Callable[..., Any]) -> set[int]:
+    """The lines through which the error of a backward without a graph came, or that walked a bare leaf."""
+    walked: set[int] = set()
+    walk = torch.Tensor.backward
+
+    def watched(tensor: Any, *args: Any, **kwargs: Any) -> None:
+        if tensor.is_leaf and tensor.requires_grad:
+            walked.update(frame.lineno for frame in traceback.extract_stack() if frame.filename == str(path))
+        walk(tensor, *args, **kwargs)
+
+    torch.Tensor.backward = watched
+    try:
+        call(function)
+    except (RuntimeError, AttributeError) as error:
+        assert re.search(NO_GRAPH, str(error))
+        return lines_of(error, path)
+    finally:
+        torch.Tensor.backward = walk
+    return walked
+
+
+@pytest.mark.parametrize(("path", "function"), cases("backward_without_graph", stem="bad"))
+def test_a_backward_without_a_graph_raises_or_trains_nothing(path: Path, function: Callable[..., Any]) -> None:
+    unmarked = marked(path, "TML202") & set(lines_inside(function))
+    assert not unmarked or lines_without_graph(path, function) & marked(path, "TML202")
+
+
+def lines_inside(function: Callable[..., Any]) -> range:
+    lines, first = inspect.getsourcelines(function)
+    return range(first, first + len(lines))
+
+
 @pytest.mark.parametrize(("path", "function"), cases("nonleaf_grad", stem="bad"))
 def test_a_gradient_of_a_non_leaf_is_missing_where_it_is_marked(path: Path, function: Callable[..., Any]) -> None:
     assert lines_without_gradient(path, function) & marked(path, "TML402")
@@ -131,7 +166,11 @@ def test_a_gradient_of_a_non_leaf_is_missing_where_it_is_marked(path: Path, func
 
 @pytest.mark.parametrize(
     ("rule", "code", "lines"),
-    [("repeated_backward", "TML401", lines_that_raise), ("nonleaf_grad", "TML402", lines_without_gradient)],
+    [
+        ("repeated_backward", "TML401", lines_that_raise),
+        ("nonleaf_grad", "TML402", lines_without_gradient),
+        ("backward_without_graph", "TML202", lines_without_graph),
+    ],
 )
 def test_every_marked_line_fails_in_some_shape(rule: str, code: str, lines: Callable[..., set[int]]) -> None:
     path = FIXTURES / rule / "bad.py"

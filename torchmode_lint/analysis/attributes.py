@@ -89,7 +89,7 @@ def _tensor_attribute(frame: Frame, event: ev.Event, t: Tensor, name: str) -> Va
         return v.just(v.detached(t))
     if name == "grad":
         tracking.read_grad(frame, event, t)
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO))
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.MAYBE))  # with create_graph=True it hangs on a graph
     if name in api.TENSOR_ATTRIBUTES:
         return v.just(Obj(Expression(f".{name}", (v.just(t),), "attribute")))
     if name in ("T", "mT", "H", "real", "imag"):

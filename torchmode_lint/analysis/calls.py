@@ -172,12 +172,25 @@ def operation(frame: Frame, arguments: Arguments, exact: bool = True) -> Value:
         data = frozenset().union(*(t.data for t in tensors))
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, synthetic=all(t.synthetic for t in tensors)))
     result = v.derived(tensors, exact=exact)
-    unknown = any(isinstance(atom, (Obj, v.Anything)) for value in arguments.all() for atom in frame.reach(value))
+    unknown = any(_may_hide_tensor(frame, atom) for value in arguments.all() for atom in frame.reach(value))
     if unknown or not tensors:
         result = replace(result, synthetic=False, grad=result.grad if result.grad is Truth.YES else Truth.MAYBE)
         if result.grad is Truth.MAYBE:
             result = replace(result, leaf=Truth.MAYBE)
     return v.just(result)
+
+
+def _may_hide_tensor(frame: Frame, atom: Atom) -> bool:
+    """Whether an argument that is not seen to be a tensor may be one all the same."""
+    match atom:
+        case Obj(identity):
+            return not isinstance(frame.state.heap.get(identity), (r.Sequence, r.Mapping))
+        case v.Anything() | v.Param():
+            return True
+        case Bound(owner, _):
+            return not isinstance(owner, Tensor)
+        case _:
+            return False
 
 
 def truth_of(value: Value | None, default: Truth) -> Truth:

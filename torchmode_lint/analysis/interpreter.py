@@ -57,6 +57,7 @@ class Interpreter(Codes):
         self.grew = False
         self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
+        self.handed: set[v.Identity] = set()
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.active: list[Activation] = []
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}

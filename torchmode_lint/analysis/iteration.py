@@ -102,6 +102,9 @@ def _sliced(frame: Frame, atom: v.Atom, event: object) -> Value:
             if isinstance(record, r.Sequence):
                 whole = v.join_all(record.items) if record.items is not None else record.element
                 return frame.make(event, r.Sequence(whole))
+            if isinstance(record, r.Parameters):  # some of them: what is done to them is not done to all
+                some = frozenset(Path(owner, "*") for owner in record.owners)
+                return frame.make(event, r.Parameters(some, record.named, record.modules))
             return v.just(atom) if record is not None else frame.unknown(event)
         case _:
             return frame.unknown(event)

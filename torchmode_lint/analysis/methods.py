@@ -134,6 +134,7 @@ def _module_forward_method(
 ) -> Value:
     """`model.generate(x)`, `model.encode(x)`: a forward if it is given data."""
     given = [value for value in arguments.all() if not isinstance(v.single(value), Const)]
+    frame.run.handed.add(identity)
     if not given:
         return frame.unknown(event)
     return tracking.forward(frame, event, identity, arguments, by_method=name)

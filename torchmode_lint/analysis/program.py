@@ -62,6 +62,8 @@ class Backward:
     """A graph is walked.
 
     `again` are the forwards whose graph surely was freed before, `freed` where; `graphs` all those walked.
+    `without` is what is walked where it surely requires no grad, `turns` the turns of the loops around it, and
+    `guarded` says that an error from here may be caught.
     """
 
     event: Event
@@ -69,6 +71,9 @@ class Backward:
     again: tuple[Key, ...]
     freed: Points
     graphs: tuple[tuple[Key, Traced], ...]
+    without: Tensor | None = None
+    turns: tuple[int, ...] = ()
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

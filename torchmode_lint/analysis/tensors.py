@@ -29,7 +29,7 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         old_name = arguments.get(99, "retain_variables")
         if old_name is not None:
             retain = calls.truth_of(old_name, Truth.NO)
-        tracking.backward(frame, event, v.just(t), retain)
+        tracking.backward(frame, event, v.just(t), retain, own=True)
         return v.NONE
     if name in ("detach",):
         return v.just(replace(v.detached(t), made=event))
@@ -44,6 +44,8 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         return v.NONE
     if name in api.TENSOR_NUMBER:
         return v.just(Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, exact=t.exact))
+    if name in api.ZERO_GRADIENT:
+        return v.just(replace(v.flat([t]), synthetic=t.synthetic, exact=t.exact))
     if name in api.TENSOR_NO_GRAPH:
         return v.just(replace(v.detached(t), synthetic=t.synthetic))
     if name in api.TENSOR_SAME or name in api.TENSOR_NEUTRAL:

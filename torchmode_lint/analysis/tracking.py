@@ -82,6 +82,7 @@ def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen:
 def blur_mode(frame: Frame, identity: Identity) -> None:
     """An unseen function had the module: it may have switched the mode, or frozen it."""
     record = frame.state.heap.get(identity)
+    frame.run.handed.add(identity)
     if isinstance(record, r.Module) and Mode.ENTRY not in record.mode:
         frame.state.heap[identity] = replace(record, mode=record.mode | Mode.ENTRY)
     elif isinstance(record, r.Optimizer):
@@ -158,7 +159,8 @@ def forward(
     frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
-        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
+        unsure = grad is not GradMode.OFF and (_was_handed_on(frame, identity) or _has_unknowns(frame, arguments))
+        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.MAYBE if unsure else Truth.NO, exact=direct))
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
     sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
     whole = Tensor(
@@ -196,6 +198,24 @@ def _synthetic(frame: Frame, arguments: Arguments) -> bool:
     return bool(tensors) and all(t.synthetic for t in tensors) and not unknown
 
 
+def _has_unknowns(frame: Frame, arguments: Arguments) -> bool:
+    return any(
+        isinstance(atom, (Obj, v.Anything, v.Param, v.Bound))
+        for value in arguments.all()
+        for atom in frame.reach(value)
+        if not (isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), (r.Sequence, r.Mapping)))
+    )
+
+
+def _was_handed_on(frame: Frame, identity: Identity) -> bool:
+    """Whether code that cannot be seen had the module, or what it is a part of, and may have thawed parts of it."""
+    while isinstance(identity, Path):
+        if identity in frame.run.handed:
+            return True
+        identity = identity.base
+    return identity in frame.run.handed
+
+
 def _is_inner(frame: Frame, identity: Identity) -> bool:
     """Whether the forward runs in a module's own method (its mode is that module's business)."""
     for at in frame.context.chain():
@@ -215,8 +235,13 @@ def keys(sites: Iterable[Site]) -> set[Key]:
     return {Key(site.event, site.context) for site in sites}  # type: ignore[arg-type]
 
 
-def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumulates: bool = True) -> None:
-    """A graph is walked: `retain` says whether it is kept; autograd.grad does not accumulate."""
+def backward(
+    frame: Frame, event: Event, value: Value, retain: Truth, *, accumulates: bool = True, own: bool = False
+) -> None:
+    """A graph is walked: `retain` says whether it is kept; autograd.grad does not accumulate.
+
+    `own`: torch itself walks it, not something that may have another idea of what a backward is.
+    """
     tensors = frame.tensors(value)
     run, state = frame.run, frame.state
     may = frozenset().union(*(t.may for t in tensors))
@@ -236,6 +261,9 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
                 tuple(sorted(keys(s for s, _ in again), key=lambda k: k.event.index)),
                 frozenset().union(*(graph.freed for _, graph in again)),
                 traced,
+                _without_graph(frame, value) if own else None,
+                (state.outer, *state.loops.values()),
+                frame.guarded,
             )
         )
     if retain is Truth.NO:
@@ -253,6 +281,24 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
                 state.graphs[site] = replace(before, status=before.status | Graph.LIVE)
     if accumulates:
         _fill(frame, event, tensors, may)
+
+
+def _without_graph(frame: Frame, value: Value) -> Tensor | None:
+    """What a backward starts from, where it is nothing but tensors, and no graph is behind any of them.
+
+    They require no grad, or are leaves that were made of numbers that forwards had computed.
+    """
+    inside = [atom for atom in frame.reach(value) if not isinstance(atom, v.Tup)]
+    roots = [a for a in inside if not (isinstance(a, Obj) and isinstance(frame.state.heap.get(a.id), r.Sequence))]
+    tensors = [a for a in roots if isinstance(a, Tensor)]
+    if not tensors or len(tensors) < len(roots) or not all(map(_is_rootless, tensors)):
+        return None
+    return v.join_tensors(tensors)
+
+
+def _is_rootless(t: Tensor) -> bool:
+    bare_leaf = t.grad is Truth.YES and t.leaf is Truth.YES and t.exact and bool(t.data)
+    return not t.may and (t.grad is Truth.NO or bare_leaf)
 
 
 def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:

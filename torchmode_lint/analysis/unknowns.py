@@ -12,7 +12,7 @@ from torchmode_lint.analysis import calls, inlining, methods, optimizers, tracki
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.values import Const, Expression, Func, Identity, Obj, Path, Tup, Value
+from torchmode_lint.analysis.values import Const, Expression, Func, Identity, Obj, Path, Tensor, Tup, Value
 from torchmode_lint.protocol import Mode, Truth
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         return frame.unknown(event)
     if name == "requires_grad_":
         return me
+    if name == "item" and plain and not arguments.keywords:
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))
     if name == "scale":
         return arguments.first
     if name == "prepare" and arguments.positional:

@@ -329,6 +329,14 @@ def derived(sources: Iterable[Tensor], *, exact: bool = True) -> Tensor:
     )
 
 
+def flat(sources: Iterable[Tensor]) -> Tensor:
+    """What rounding makes of tensors: no gradient to speak of, though torch walks its graph."""
+    sources = list(sources)
+    grad = Truth.NO if all(t.grad is Truth.NO for t in sources) else Truth.MAYBE
+    leaf = Truth.YES if grad is Truth.NO else Truth.MAYBE
+    return Tensor(data=frozenset().union(*(t.data for t in sources)), leaf=leaf, grad=grad)
+
+
 def detached(t: Tensor) -> Tensor:
     """The same numbers without the graph."""
     return Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, synthetic=t.synthetic, exact=t.exact)

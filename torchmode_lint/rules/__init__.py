@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchmode_lint.rule import Rule, validate
 from torchmode_lint.rules import (
+    backward_without_graph,
     gradients_discarded,
     missing_eval,
     missing_no_grad,
@@ -18,6 +19,7 @@ ALL_RULES: tuple[Rule, ...] = (
     missing_eval.RULE,
     mode_not_restored.RULE,
     missing_no_grad.RULE,
+    backward_without_graph.RULE,
     missing_zero_grad.RULE,
     gradients_discarded.RULE,
     repeated_backward.RULE,
