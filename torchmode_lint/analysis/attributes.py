@@ -175,6 +175,7 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 if event.name in ("grad", "_grad"):
                     _write_grad(frame, event, value, None)
                 if event.name == "requires_grad":
+                    tracking.ask(frame, identity)
                     continue
                 pair = (identity, event.name)
                 old = state.attrs.get(pair)
@@ -262,6 +263,7 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                         state.heap[identity] = r.Sequence(v.join(record.element, value))
                 else:
                     tracking.mark(frame, frame.run.program.stored, [value])
+                    tracking.thaw_around(frame, Path(identity, "[]"))  # perhaps with a new part that is not frozen
             case _:
                 tracking.mark(frame, frame.run.program.stored, [value])
 

@@ -133,6 +133,8 @@ class Program:
     passed: set[Key] = field(default_factory=set)
     kept: set[Key] = field(default_factory=set)
     blind_backwards: set[Context] = field(default_factory=set)
+    batches: set[Identity] = field(default_factory=set)
+    asked: set[Identity] = field(default_factory=set)
     sources: Layered[Code, SourceFile] | dict[Code, SourceFile] = field(default_factory=dict)
     quoted: set[SourceFile] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)

@@ -299,7 +299,10 @@ def _with_changed(record: r.Sequence | r.Mapping, old: Tensor, new: Tensor) -> R
     element = v.join(record.element, changed(record.element))
     if isinstance(record, r.Mapping):
         return replace(record, element=element, items=tuple((key, changed(value)) for key, value in record.items))
-    return replace(record, element=element, items=None if record.items is None else tuple(map(changed, record.items)))
+    items = None if record.items is None else tuple(map(changed, record.items))
+    if items is not None and items == record.items and old in record.element:  # one of the items, whichever
+        items = tuple(v.join(item, v.just(new)) for item in items)
+    return replace(record, element=element, items=items)
 
 
 def _known_leaf(value: Value) -> Truth | None:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis import calls, renaming
 from torchmode_lint.analysis import records as r
-from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import dependence
+from torchmode_lint.analysis.classes import dependence, named_callees
 from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
 from torchmode_lint.analysis.relations import relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
@@ -100,14 +100,19 @@ def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:
     """All parameters of a module are set to require grad, or not to."""
     record = ensure_module(frame, identity)
     frozen = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}.get(requires, Truth.MAYBE)
+    frame.state.heap[identity] = replace(record, frozen=frozen)
+    if frozen is not Truth.YES:
+        thaw_around(frame, identity)
+
+
+def thaw_around(frame: Frame, identity: Identity) -> None:
+    """Of the modules that something is a part of, not all parameters are frozen any more."""
     heap = frame.state.heap
-    heap[identity] = replace(record, frozen=frozen)
-    at = identity
-    while frozen is not Truth.YES and isinstance(at, Path):
-        at = at.base
-        whole = heap.get(at)
+    while isinstance(identity, Path):
+        identity = identity.base
+        whole = heap.get(identity)
         if isinstance(whole, r.Module) and whole.frozen is Truth.YES:
-            heap[at] = replace(whole, frozen=Truth.MAYBE)
+            heap[identity] = replace(whole, frozen=Truth.MAYBE)
 
 
 def freeze_owner(frame: Frame, identity: Identity, requires: Truth) -> None:
@@ -152,6 +157,8 @@ def forward(
                 by_method=by_method,
             )
         )
+        given = [calls.element_of(atom) for value in arguments.all() for atom in frame.reach(value)]
+        frame.run.program.batches |= {one for one in given if one is not None}
     site = frame.fresh(event)
     inputs = [
         t for value in arguments.all() for t in frame.tensors(renaming.renamed(value, site, renaming.older(site)))
@@ -159,8 +166,16 @@ def forward(
     frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
-        unsure = grad is not GradMode.OFF and (_was_handed_on(frame, identity) or _has_unknowns(frame, arguments))
-        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.MAYBE if unsure else Truth.NO, exact=direct))
+        free = Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct)
+        if _switches_on(record):
+            return v.just(replace(free, leaf=Truth.MAYBE, grad=Truth.MAYBE))
+        if grad is not GradMode.OFF:
+            unknown = [a for value in arguments.all() for a in frame.reach(value) if calls.may_hide_tensor(frame, a)]
+            if _was_handed_on(frame, identity):
+                free = replace(free, grad=Truth.MAYBE)
+            elif unknown:
+                free = replace(calls.in_doubt(free, unknown), leaf=Truth.YES)
+        return v.just(free)
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
     sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
     whole = Tensor(
@@ -198,13 +213,21 @@ def _synthetic(frame: Frame, arguments: Arguments) -> bool:
     return bool(tensors) and all(t.synthetic for t in tensors) and not unknown
 
 
-def _has_unknowns(frame: Frame, arguments: Arguments) -> bool:
-    return any(
-        isinstance(atom, (Obj, v.Anything, v.Param, v.Bound))
-        for value in arguments.all()
-        for atom in frame.reach(value)
-        if not (isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), (r.Sequence, r.Mapping)))
-    )
+def _switches_on(record: r.Module) -> bool:
+    """Whether a module's own code switches gradients on, whatever mode it is called in."""
+    if record.cls is None:
+        return False
+    named = (name for one in record.cls.line() for name, _ in named_callees(one.code))
+    if any(name.rpartition(".")[2] in ("enable_grad", "set_grad_enabled") for name in named):
+        return True
+    return any(isinstance(a, v.Func) and a.grad in ("on", "unknown") for a in record.cls.method("forward") or ())
+
+
+def ask(frame: Frame, identity: Identity) -> None:
+    """Something unknown is made to require grad, or may be."""
+    element = calls.element_of(Obj(identity))
+    if element is not None:
+        frame.run.program.asked.add(element)
 
 
 def _was_handed_on(frame: Frame, identity: Identity) -> bool:
@@ -298,7 +321,7 @@ def _without_graph(frame: Frame, value: Value) -> Tensor | None:
 
 def _is_rootless(t: Tensor) -> bool:
     bare_leaf = t.grad is Truth.YES and t.leaf is Truth.YES and t.exact and bool(t.data)
-    return not t.may and (t.grad is Truth.NO or bare_leaf)
+    return not t.may and (t.grad is Truth.NO or bare_leaf or bool(t.unless))
 
 
 def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:

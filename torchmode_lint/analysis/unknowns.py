@@ -50,7 +50,9 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
     if name == "load_state_dict":
         run.learn(identity, "loaded")
         return frame.unknown(event)
-    if name == "requires_grad_":
+    if name in ("requires_grad_", "retain_grad"):
+        tracking.ask(frame, identity)
+        tracking.thaw_around(frame, identity)
         return me
     if name == "item" and plain and not arguments.keywords:
         return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))

@@ -95,7 +95,8 @@ class Tensor:
     constant numbers only. `retains`: whether `.grad` will be kept although it is no leaf. `exact`: surely a
     tensor, made by known operations. `moved`: to another device, where there is one. `asked`: somebody made
     it, or what it comes from, require grad by hand. `volatile`: made so, which until torch 0.4 switched
-    recording off. `made` is where it was made, so that two alike are not one.
+    recording off. `made` is where it was made, so that two alike are not one. `unless`: where `grad` is MAYBE,
+    it is NO but for these unknown elements of loops, which are data as a rule; empty where there is more doubt.
     """
 
     may: frozenset[Site] = frozenset()
@@ -110,6 +111,7 @@ class Tensor:
     asked: bool = False
     volatile: bool = False
     made: object = None
+    unless: frozenset[Identity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
             asked=result.asked or t.asked,
             volatile=result.volatile or t.volatile,
             made=result.made if result.made is t.made else None,
+            unless=only_unless((result, t)),
         )
     return result
 
@@ -326,7 +329,16 @@ def derived(sources: Iterable[Tensor], *, exact: bool = True) -> Tensor:
         exact=exact and all(t.exact for t in sources),
         asked=any(t.asked for t in sources),
         volatile=any(t.volatile for t in sources),
+        unless=only_unless(sources) if exact else frozenset(),
     )
+
+
+def only_unless(sources: Iterable[Tensor]) -> frozenset[Identity]:
+    """The elements of loops on which alone it hangs whether one of these tensors requires grad."""
+    sources = list(sources)
+    if all(t.grad is Truth.NO or t.unless for t in sources):
+        return frozenset().union(*(t.unless for t in sources))
+    return frozenset()
 
 
 def flat(sources: Iterable[Tensor]) -> Tensor:

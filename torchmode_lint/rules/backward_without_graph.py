@@ -78,22 +78,30 @@ def check(program: Program) -> Iterator[Diagnostic]:
             by_place.setdefault((backward.event, backward.context), []).append(backward)
     told: set[Event] = set()
     for observed in by_place.values():
-        found = _always_without(observed)
+        found = _always_without(program, observed)
         if found and found[0].event not in told and not any(b.guarded for b in observed):
             told.add(found[0].event)
             yield _diagnostic(program, found[0], len(found) == len(observed))
 
 
-def _always_without(observed: list[Backward]) -> list[Backward]:
+def _always_without(program: Program, observed: list[Backward]) -> list[Backward]:
     """The observations of a backward in some turn of the loops around it, if in that turn it never has a graph."""
     turns = {backward.turns: [b for b in observed if b.turns == backward.turns] for backward in observed}
-    return next((same for same in turns.values() if all(b.without is not None for b in same)), [])
+    return next((same for same in turns.values() if all(_has_none(program, b) for b in same)), [])
+
+
+def _has_none(program: Program, backward: Backward) -> bool:
+    """Whether a backward has no graph, what loops draw from unknown data taken for data if a model is given it."""
+    tensor = backward.without
+    if tensor is None:
+        return False
+    return tensor.unless <= program.batches and not tensor.unless & program.asked
 
 
 def _diagnostic(program: Program, backward: Backward, always: bool) -> Diagnostic:
     tensor = backward.without
     assert tensor is not None
-    confidence = Confidence.CERTAIN if always and tensor.exact else Confidence.LIKELY
+    confidence = Confidence.CERTAIN if always and tensor.exact and not tensor.unless else Confidence.LIKELY
     if evaluation.in_unit_test(program, backward.context):
         confidence = Confidence.POSSIBLE
     trail: list[Note] = []
