@@ -14,7 +14,7 @@ from torchmode_lint.analysis import calls, containers, imports, iteration, param
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.frame import Arguments, attribute_of
 from torchmode_lint.analysis.values import (
     Bound,
     Cls,
@@ -45,8 +45,8 @@ def _attribute(frame: Frame, event: ev.Attribute) -> None:
 
 def attribute(frame: Frame, event: ev.Event, atom: v.Atom, name: str) -> Value:
     match atom:
-        case Bound(Tensor() as owner, _):
-            return attribute(frame, event, v.derived([owner], exact=False), name)
+        case Bound(Tensor() as owner, within):
+            return attribute(frame, event, attribute_of(owner, within), name)
         case Tensor():
             return _tensor_attribute(frame, event, atom, name)
         case Obj(identity):
@@ -184,6 +184,7 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 if isinstance(record, r.Module):
                     _adopt(frame, identity, value)
                 tracking.mark(frame, frame.run.program.stored, [value])
+                tracking.leave(frame, [value])
             case Param(owner, _):
                 if event.name == "requires_grad":
                     tracking.freeze_owner(frame, owner, calls.truth_of(value, Truth.YES))
@@ -249,6 +250,7 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                 tensors = frame.tensors(value)
                 if tensors:
                     changed = v.derived([atom, *tensors])
+                    tracking.accumulate(frame, event, v.just(atom), value, listed=True)
                     state.replace_tensor(atom, replace(changed, leaf=atom.leaf if not changed.may else changed.leaf))
             case Obj(identity):
                 record = state.heap.get(identity)
@@ -258,7 +260,7 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                     items[constant.value] = value
                     state.heap[identity] = r.Mapping(record.element, tuple(items.items()))
                 elif isinstance(record, (r.Mapping, r.Sequence)):
-                    containers.grow(frame, identity, value)
+                    containers.grow(frame, event, identity, value)
                     if isinstance(record, r.Sequence):
                         state.heap[identity] = r.Sequence(v.join(record.element, value))
                 else:

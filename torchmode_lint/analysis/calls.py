@@ -116,7 +116,9 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
             if called is not None:
                 return call_method(frame, event, called, identity, arguments, dst)
             if record.name in ("stateless",):
-                return operation(frame, arguments)
+                tracking.combine(frame, event, (t for value in arguments.all() for t in frame.tensors(value)))
+                result = operation(frame, arguments)
+                return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
             return tracking.forward(frame, event, identity, arguments)
         case r.Instance(cls):
             called = cls.method("__call__")

@@ -5,7 +5,7 @@ Which function that is, is decided in `calls`; how a body is solved, in `interpr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import renaming, unknown_calls
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.state import Slot, State
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Event
+
+
+K = TypeVar("K")
 
 
 def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: int | None = None) -> Value:
@@ -51,6 +54,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     stash = _hide(frame, entry, code)
     activation = run.solve(context, entry)
     stash = _shown(stash, activation.made)
+    frame.regs = _shown(frame.regs, activation.made)
     ways: list[tuple[State, Value]] = []
     for outcome in activation.outcomes:
         state = outcome.state.copy()
@@ -105,7 +109,7 @@ def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
     return stash
 
 
-def _shown(stash: dict[Slot, Value], made: set[v.Site]) -> dict[Slot, Value]:
+def _shown(stash: dict[K, Value], made: set[v.Site]) -> dict[K, Value]:
     """What was hidden from a call, with what the call made anew become older in it."""
     for slot, value in stash.items():
         for site in renaming.sites_of(value) & made:

@@ -60,6 +60,7 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 def _operation(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if any(isinstance(a, Func) for value in arguments.all() for a in value):
         return unknown_calls.call(frame, event, arguments)
+    tracking.combine(frame, event, (t for value in arguments.all() for t in frame.tensors(value)))
     return _made(calls.operation(frame, arguments), event)
 
 

@@ -14,7 +14,7 @@ from torchmode_lint.analysis import calls, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import dependence, named_callees
-from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
+from torchmode_lint.analysis.program import Backward, Forward, GradRead, Kept, Key, Step
 from torchmode_lint.analysis.relations import relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GRADIENTS, GRAPH, Gradients, GradMode, Graph, Mode, Truth
@@ -273,6 +273,10 @@ def backward(
         program = run.program
         program.trained |= keys(may)
         program.fed |= keys(frozenset().union(*(t.data - t.may for t in tensors)))
+        program.carried |= keys(site for site in may if site.age)
+        program.walked |= {v.name_of(t) for t in tensors if t.may}
+        if retain is Truth.YES:
+            program.retained |= keys(may)
         if not may:
             program.blind_backwards.add(root_of(frame.context))
         traced = tuple((Key(s.event, s.context), state.graphs[s]) for s in may if s in state.graphs)  # type: ignore[arg-type]
@@ -430,6 +434,47 @@ def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:
         for value in values:
             for t in frame.tensors(value):
                 what |= keys(t.may)
+
+
+def leave(frame: Frame, values: Iterable[Value]) -> None:
+    """In the recording pass, graphs of earlier turns of a loop go where the analysis cannot see."""
+    if frame.run.recording:
+        for value in values:
+            for t in frame.tensors(value):
+                frame.run.program.left |= keys(site for site in t.may if site.age)
+
+
+def combine(frame: Frame, made: object, operands: Iterable[Tensor]) -> None:
+    """In the recording pass, remember of which tensors with graphs an operation made another."""
+    if frame.run.recording:
+        names = frame.run.program.operands.setdefault(made, set())
+        names |= {v.name_of(t) for t in operands if t.may} - {made}
+
+
+def accumulate(frame: Frame, event: Event, held: Value, added: Value, *, listed: bool = False) -> None:
+    """In the recording pass: does a value that is added to another one keep a graph for each turn of a loop?
+
+    It does where what it is added to hangs on the graph of an earlier turn, and it on that of this turn.
+    A value that hangs on both by itself is carried on (a recurrent state), and is not looked at.
+    """
+    if not frame.run.recording:
+        return
+    sites = frozenset().union(*(t.may for t in frame.tensors(held)))
+    if not listed and any(not site.age for site in sites):
+        sites = frozenset(site for site in sites if Site(site.event, site.context) not in sites)
+    earlier = {Site(site.event, site.context): site for site in sites if site.age}
+    for t in frame.tensors(added) if earlier else ():
+        again = [earlier[site] for site in t.may if site in earlier]
+        if not again or any(site in t.may for site in again):
+            continue
+        graphs = [frame.state.graphs[site] for site in again if site in frame.state.graphs]
+        if graphs:
+            whole = graphs[0]
+            for other in graphs[1:]:
+                whole = whole.join(other)
+            frame.run.program.kepts.append(
+                Kept(event, frame.context, frozenset(keys(again)), whole.status, whole.freed, t, listed)
+            )
 
 
 def keep(frame: Frame, value: Value) -> None:

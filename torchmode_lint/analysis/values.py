@@ -61,6 +61,13 @@ class Path(NamedTuple):
     step: str
 
 
+class PartOf(NamedTuple):
+    """What a part of a structure is called, in place of where it was made."""
+
+    whole: object
+    step: object
+
+
 class Expression(NamedTuple):
     """A pure expression over unknown values, as a symbol to hang conditions on."""
 
@@ -235,7 +242,7 @@ def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
             moved=result.moved or t.moved,
             asked=result.asked or t.asked,
             volatile=result.volatile or t.volatile,
-            made=result.made if result.made is t.made else None,
+            made=result.made if result.made == t.made else None,
             unless=only_unless((result, t)),
         )
     return result
@@ -339,6 +346,30 @@ def only_unless(sources: Iterable[Tensor]) -> frozenset[Identity]:
     if all(t.grad is Truth.NO or t.unless for t in sources):
         return frozenset().union(*(t.unless for t in sources))
     return frozenset()
+
+
+def name_of(t: Tensor) -> object:
+    """Where a tensor was made; what a forward or an unknown function made goes by the name of its graphs."""
+    return t.made if t.made is not None else frozenset((site.event, site.context) for site in t.may)
+
+
+def part(t: Tensor, step: object = None) -> Tensor:
+    """One of the tensors of a structure, or a slice of a tensor: it may hang on the same graphs."""
+    return replace(
+        t,
+        must=frozenset(),
+        leaf=Truth.MAYBE,
+        retains=Truth.NO,
+        exact=False,
+        made=None if step is None else part_name(t, step),
+    )
+
+
+def part_name(t: Tensor, step: object) -> object:
+    """What a part of a structure with graphs is called; None where parts of parts nest too deep."""
+    whole = name_of(t)
+    deep = isinstance(whole, PartOf) and isinstance(whole.whole, PartOf)
+    return PartOf(whole, step) if t.may and not deep else None
 
 
 def flat(sources: Iterable[Tensor]) -> Tensor:

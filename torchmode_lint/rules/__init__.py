@@ -6,6 +6,7 @@ from torchmode_lint.rule import Rule, validate
 from torchmode_lint.rules import (
     backward_without_graph,
     gradients_discarded,
+    graph_leak,
     missing_eval,
     missing_no_grad,
     missing_zero_grad,
@@ -24,6 +25,7 @@ ALL_RULES: tuple[Rule, ...] = (
     gradients_discarded.RULE,
     repeated_backward.RULE,
     nonleaf_grad.RULE,
+    graph_leak.RULE,
     no_effect_statement.RULE,
 )
 
