@@ -107,6 +107,7 @@ EFFECTS: dict[str, Effect] = {
         "nn.utils.weight_norm nn.utils.spectral_norm nn.utils.parametrizations.weight_norm "
         "nn.utils.parametrizations.spectral_norm distributed.fsdp.fully_shard",
     ),
+    **_named(Effect.OPERATION, "horovod.torch.", "allreduce allgather broadcast alltoall"),
     "apex.parallel.DistributedDataParallel": Effect.SHARING,
     "apex.parallel.convert_syncbn_model": Effect.SHARING,
     "fairscale.nn.data_parallel.FullyShardedDataParallel": Effect.SHARING,

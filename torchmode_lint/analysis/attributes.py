@@ -248,7 +248,10 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
         match atom:
             case Tensor():
                 tensors = frame.tensors(value)
-                if tensors:
+                if isinstance(v.constant(key), str):  # no tensor, but a structure that was taken for one
+                    changed = replace(v.derived([atom, *tensors], exact=False), made=event)
+                    state.replace_tensor(atom, changed)
+                elif tensors:
                     changed = v.derived([atom, *tensors])
                     tracking.accumulate(frame, event, v.just(atom), value, listed=True)
                     state.replace_tensor(atom, replace(changed, leaf=atom.leaf if not changed.may else changed.leaf))

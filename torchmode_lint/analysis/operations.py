@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, tracking, unknown_calls
+from torchmode_lint.analysis import builtin_functions, calls, tracking, unknown_calls
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Tensor, Value
@@ -72,6 +72,8 @@ def _no_graph(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     tensors = [t for value in arguments.all() for t in frame.tensors(value)]
     if not tensors:
         return frame.unknown(event)
+    if name == "torch.is_tensor" and builtin_functions.is_made(v.single(arguments.first)):
+        return v.TRUE
     if name.rpartition(".")[2] in api.ZERO_GRADIENT and name.startswith("torch."):
         return v.just(v.flat(tensors))
     data = frozenset().union(*(t.data for t in tensors))

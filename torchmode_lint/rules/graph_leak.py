@@ -124,12 +124,13 @@ def _walked(program: Program) -> set[object]:
 def _has_graph(program: Program, kept: Kept, walked: set[object]) -> bool:
     """Whether what is kept surely hangs on a graph: known operations made it, or a backward started from it."""
     if kept.tensor.exact and kept.tensor.grad is Truth.YES:
-        return True
+        if not any(f.by_method for f in program.forwards if f.key in kept.forwards):
+            return True
     seen: set[object] = set()
     pending = [name_of(kept.tensor)]
     while pending:
         name = pending.pop()
-        if name in walked:
+        if name in walked and (not isinstance(name, frozenset) or kept.tensor.grad is Truth.YES):
             return True
         if name not in seen:
             seen.add(name)
