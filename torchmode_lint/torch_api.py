@@ -175,6 +175,7 @@ EFFECTS: dict[str, Effect] = {
     ),
     "torch.autograd.backward": Effect.BACKWARD,
     "torch.autograd.grad": Effect.GRADIENT,
+    **_named(Effect.OPERATION, "torch.autograd.", "Function.apply function.Function.apply"),
     "torch.autograd.functional.": Effect.FUNCTIONAL,
     "torch.func.": Effect.FUNCTIONAL,
     "functorch.": Effect.FUNCTIONAL,

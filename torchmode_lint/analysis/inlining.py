@@ -30,7 +30,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     run, code = frame.run, func.code
     if func.owner is not None:
         arguments = Arguments((func.owner, *arguments.positional), arguments.keywords, arguments.rest)
-    if not run.may_enter(frame.context, code) or not run.matters(code):
+    if not run.may_enter(frame.context, code) or not (run.matters(code) or _may_keep(frame, func, arguments)):
         return unknown_calls.call(frame, event, arguments, made=(event, code))
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
     if is_plain(frame, func, arguments):
@@ -80,6 +80,11 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     if code.is_generator:
         return frame.make(event, r.Sequence(activation.yielded))
     return value
+
+
+def _may_keep(frame: Frame, func: Func, arguments: Arguments) -> bool:
+    """Whether a method is given a graph to keep in its object, in a file that need not name torch for it: a meter."""
+    return func.owner is not None and any(t.may for value in arguments.all() for t in frame.tensors(value))
 
 
 def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
