@@ -3,8 +3,8 @@
 An observation is one event in one calling context in one partition of the state; the same event may be
 observed several times. Marks on forwards (trained, fed, ...) hold for a forward event in a context: `carried`
 are those of which a backward walks the graph of an earlier turn of a loop, `left` those of which such a graph
-goes where the analysis cannot see, `retained` those whose graph a backward surely keeps. `walked` names the
-tensors that a backward starts from, `operands` what operations made tensors of.
+goes where the analysis cannot see (`entrusted`: into a call), `retained` those whose graph a backward surely
+keeps. `walked` names the tensors that a backward starts from, `operands` what operations made tensors of.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ class Program:
     kept: set[Key] = field(default_factory=set)
     carried: set[Key] = field(default_factory=set)
     left: set[Key] = field(default_factory=set)
+    entrusted: set[Key] = field(default_factory=set)
     retained: set[Key] = field(default_factory=set)
     walked: set[object] = field(default_factory=set)
     operands: dict[object, set[object]] = field(default_factory=dict)

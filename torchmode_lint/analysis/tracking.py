@@ -436,12 +436,15 @@ def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:
                 what |= keys(t.may)
 
 
-def leave(frame: Frame, values: Iterable[Value]) -> None:
-    """In the recording pass, graphs of earlier turns of a loop go where the analysis cannot see."""
+def leave(frame: Frame, values: Iterable[Value], way: set[Key] | None = None) -> None:
+    """In the recording pass, graphs of earlier turns of a loop go where the analysis cannot see, in some `way`."""
     if frame.run.recording:
         for value in values:
             for t in frame.tensors(value):
-                frame.run.program.left |= keys(site for site in t.may if site.age)
+                gone = keys(site for site in t.may if site.age)
+                frame.run.program.left |= gone
+                if way is not None:
+                    way |= gone
 
 
 def combine(frame: Frame, made: object, operands: Iterable[Tensor]) -> None:

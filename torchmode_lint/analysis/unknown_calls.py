@@ -46,7 +46,7 @@ def call(
     functions = [atom for atom in reached if isinstance(atom, Func)]
     tracking.mark(frame, program.passed, values)
     if not neutral:
-        tracking.leave(frame, values)
+        tracking.leave(frame, values, program.entrusted)
     if neutral:
         return _unknown_result(frame, made or event, tensors)
     if tensors and optimizers:

@@ -74,7 +74,11 @@ _WHOLE = (
 def check(program: Program) -> Iterator[Diagnostic]:
     walked = _walked(program)
     told: dict[Point, tuple[Confidence, Kept]] = {}
+    # where one caller walks the sum, it is there to be walked
+    summed = {kept.event for kept in program.kepts if kept.forwards & program.carried}
     for kept in program.kepts:
+        if kept.event in summed:
+            continue
         place = _place(program, kept)
         sure = _confidence(program, kept, walked)
         if place is None or sure is None:
@@ -143,8 +147,6 @@ def _is_walked(program: Program, kept: Kept) -> bool:
 
 
 def _confidence(program: Program, kept: Kept, walked: set[object]) -> Confidence | None:
-    if kept.forwards & program.carried:
-        return None
     if not _has_graph(program, kept, walked) or evaluation.in_unit_test(program, kept.context):
         return Confidence.POSSIBLE
     if kept.status is Graph.FREED:
@@ -158,6 +160,8 @@ def _confidence(program: Program, kept: Kept, walked: set[object]) -> Confidence
 
 def _never_walked(program: Program, kept: Kept) -> Confidence | None:
     """How sure it is that nobody will walk the graphs: that the forwards behind them evaluate."""
+    if not (kept.tensor.exact and kept.tensor.grad is Truth.YES) or kept.forwards & program.entrusted:
+        return Confidence.POSSIBLE
     group = [f for f in program.forwards if f.key in kept.forwards and GradMode.OFF not in f.grad]
     if not group or (any(f.inner for f in group) and not any(f.module.chosen for f in group)):
         return None
