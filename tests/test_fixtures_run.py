@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from commands import FIXTURES
 from markers import parse_markers
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 torch = pytest.importorskip("torch")
 LOADERS = {"loader", "train_loader", "val_loader", "test_loader"}
 NOT_LEAF = "not a leaf Tensor"
 FREED = "backward through the graph a second time"
+NO_GRAPH = "does not require grad|has no attribute 'backward'"
+RAISING = {"repeated_backward", "nonleaf_grad", "backward_without_graph"}
 
 
 @cache
@@ -43,7 +49,7 @@ def loader() -> object:
 
 def shapes(path: Path) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The functions of a fixture that can be called as they are."""
-    for name, function in vars(load(path)).items():
+    for name, function in list(vars(load(path)).items()):
         if not inspect.isfunction(function) or function.__module__ != load(path).__name__:
             continue
         parameters = inspect.signature(function).parameters.values()
@@ -87,7 +93,7 @@ def test_a_good_shape_runs_without_a_warning(path: Path, function: Callable[...,
         call(function)
 
 
-SILENT = sorted({path.parent.name for path in FIXTURES.glob("*/bad.py")} - {"repeated_backward", "nonleaf_grad"})
+SILENT = sorted({path.parent.name for path in FIXTURES.glob("*/bad.py")} - RAISING)
 
 
 @pytest.mark.parametrize(("path", "function"), cases(*SILENT, stem="bad"))
@@ -124,6 +130,32 @@ def test_a_repeated_backward_raises_where_it_is_marked(path: Path, function: Cal
     assert lines_that_raise(path, function) & marked(path, "TML401")
 
 
+def lines_without_graph(path: Path, function: Callable[..., Any]) -> set[int]:
+    """The lines through which the error of a backward without a graph came, or that walked a bare leaf."""
+    walked: set[int] = set()
+    walk = torch.Tensor.backward
+
+    def watched(tensor: Tensor) -> None:
+        if tensor.is_leaf and tensor.requires_grad:
+            walked.update(frame.lineno or 0 for frame in traceback.extract_stack() if frame.filename == str(path))
+        walk(tensor)
+
+    torch.Tensor.backward = watched
+    try:
+        call(function)
+    except (RuntimeError, AttributeError) as error:
+        assert re.search(NO_GRAPH, str(error))
+        return lines_of(error, path)
+    finally:
+        torch.Tensor.backward = walk
+    return walked
+
+
+@pytest.mark.parametrize(("path", "function"), cases("backward_without_graph", stem="bad"))
+def test_a_backward_without_a_graph_raises_or_trains_nothing(path: Path, function: Callable[..., Any]) -> None:
+    assert lines_without_graph(path, function) & marked(path, "TML202")
+
+
 @pytest.mark.parametrize(("path", "function"), cases("nonleaf_grad", stem="bad"))
 def test_a_gradient_of_a_non_leaf_is_missing_where_it_is_marked(path: Path, function: Callable[..., Any]) -> None:
     assert lines_without_gradient(path, function) & marked(path, "TML402")
@@ -131,7 +163,11 @@ def test_a_gradient_of_a_non_leaf_is_missing_where_it_is_marked(path: Path, func
 
 @pytest.mark.parametrize(
     ("rule", "code", "lines"),
-    [("repeated_backward", "TML401", lines_that_raise), ("nonleaf_grad", "TML402", lines_without_gradient)],
+    [
+        ("repeated_backward", "TML401", lines_that_raise),
+        ("nonleaf_grad", "TML402", lines_without_gradient),
+        ("backward_without_graph", "TML202", lines_without_graph),
+    ],
 )
 def test_every_marked_line_fails_in_some_shape(rule: str, code: str, lines: Callable[..., set[int]]) -> None:
     path = FIXTURES / rule / "bad.py"

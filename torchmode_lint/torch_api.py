@@ -107,6 +107,7 @@ EFFECTS: dict[str, Effect] = {
         "nn.utils.weight_norm nn.utils.spectral_norm nn.utils.parametrizations.weight_norm "
         "nn.utils.parametrizations.spectral_norm distributed.fsdp.fully_shard",
     ),
+    **_named(Effect.OPERATION, "horovod.torch.", "allreduce allgather broadcast alltoall"),
     "apex.parallel.DistributedDataParallel": Effect.SHARING,
     "apex.parallel.convert_syncbn_model": Effect.SHARING,
     **_named(Effect.SHARING, "mmcv.parallel.", "MMDataParallel MMDistributedDataParallel"),
@@ -188,10 +189,11 @@ EFFECTS: dict[str, Effect] = {
         "torch.",
         "argmax argmin argsort eq ne gt lt ge le equal allclose isclose isnan isinf isfinite all any sign bincount "
         "histc unique bucketize searchsorted count_nonzero nonzero logical_and logical_or logical_not is_tensor "
-        "multinomial numel round floor ceil",
+        "multinomial numel round floor ceil trunc",
     ),
     "torch.autograd.backward": Effect.BACKWARD,
     "torch.autograd.grad": Effect.GRADIENT,
+    **_named(Effect.OPERATION, "torch.autograd.", "Function.apply function.Function.apply"),
     "torch.autograd.functional.": Effect.FUNCTIONAL,
     "torch.func.": Effect.FUNCTIONAL,
     "functorch.": Effect.FUNCTIONAL,
@@ -478,8 +480,10 @@ TENSOR_NUMBER = _methods(
 TENSOR_NO_GRAPH = _methods(
     "argmax argmin argsort eq ne gt lt ge le equal all any sign long int short byte bool isnan isinf isfinite "
     "nonzero allclose bincount unique logical_not logical_and logical_or multinomial new_zeros new_ones new_empty "
-    "new_full new_tensor new round floor ceil"
+    "new_full new_tensor new round floor ceil trunc"
 )
+# of these the result has no use for training, but it still says that it requires grad: its gradient is zero
+ZERO_GRADIENT = _methods("round floor ceil trunc sign unique histc")
 TENSOR_SAME = _methods("contiguous")
 TENSOR_DEVICE = _methods("to cuda cpu type_as xpu half float double")
 TENSOR_NEUTRAL = _methods("register_hook share_memory_ pin_memory_ is_shared record_stream get_backward_hooks")

@@ -14,7 +14,7 @@ from torchmode_lint.analysis import calls, containers, imports, iteration, param
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.frame import Arguments, attribute_of
 from torchmode_lint.analysis.values import (
     Bound,
     Cls,
@@ -45,8 +45,8 @@ def _attribute(frame: Frame, event: ev.Attribute) -> None:
 
 def attribute(frame: Frame, event: ev.Event, atom: v.Atom, name: str) -> Value:
     match atom:
-        case Bound(Tensor() as owner, _):
-            return attribute(frame, event, v.derived([owner], exact=False), name)
+        case Bound(Tensor() as owner, within):
+            return attribute(frame, event, attribute_of(owner, within), name)
         case Tensor():
             return _tensor_attribute(frame, event, atom, name)
         case Obj(identity):
@@ -89,7 +89,7 @@ def _tensor_attribute(frame: Frame, event: ev.Event, t: Tensor, name: str) -> Va
         return v.just(v.detached(t))
     if name == "grad":
         tracking.read_grad(frame, event, t)
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO))
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.MAYBE))  # with create_graph=True it hangs on a graph
     if name in api.TENSOR_ATTRIBUTES:
         return v.just(Obj(Expression(f".{name}", (v.just(t),), "attribute")))
     if name in ("T", "mT", "H", "real", "imag"):
@@ -175,6 +175,7 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 if event.name in ("grad", "_grad"):
                     _write_grad(frame, event, value, None)
                 if event.name == "requires_grad":
+                    tracking.ask(frame, identity)
                     continue
                 pair = (identity, event.name)
                 old = state.attrs.get(pair)
@@ -183,6 +184,7 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 if isinstance(record, r.Module):
                     _adopt(frame, identity, value)
                 tracking.mark(frame, frame.run.program.stored, [value])
+                tracking.leave(frame, [value])
             case Param(owner, _):
                 if event.name == "requires_grad":
                     tracking.freeze_owner(frame, owner, calls.truth_of(value, Truth.YES))
@@ -246,8 +248,12 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
         match atom:
             case Tensor():
                 tensors = frame.tensors(value)
-                if tensors:
+                if isinstance(v.constant(key), str):  # no tensor, but a structure that was taken for one
+                    changed = replace(v.derived([atom, *tensors], exact=False), made=event)
+                    state.replace_tensor(atom, changed)
+                elif tensors:
                     changed = v.derived([atom, *tensors])
+                    tracking.accumulate(frame, event, v.just(atom), value, listed=True)
                     state.replace_tensor(atom, replace(changed, leaf=atom.leaf if not changed.may else changed.leaf))
             case Obj(identity):
                 record = state.heap.get(identity)
@@ -257,11 +263,12 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                     items[constant.value] = value
                     state.heap[identity] = r.Mapping(record.element, tuple(items.items()))
                 elif isinstance(record, (r.Mapping, r.Sequence)):
-                    containers.grow(frame, identity, value)
+                    containers.grow(frame, event, identity, value)
                     if isinstance(record, r.Sequence):
                         state.heap[identity] = r.Sequence(v.join(record.element, value))
                 else:
                     tracking.mark(frame, frame.run.program.stored, [value])
+                    tracking.thaw_around(frame, Path(identity, "[]"))  # perhaps with a new part that is not frozen
             case _:
                 tracking.mark(frame, frame.run.program.stored, [value])
 

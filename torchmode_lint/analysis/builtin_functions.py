@@ -6,7 +6,7 @@ What iterating yields says `iteration`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from torchmode_lint.analysis import branches, calls
 from torchmode_lint.analysis import records as r
@@ -14,6 +14,7 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.iteration import elements
 from torchmode_lint.analysis.values import Const, Expression, Obj, Tensor, Tup, Value
+from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect
 
@@ -56,7 +57,18 @@ def _evaluated(frame: Frame, name: str, arguments: Arguments) -> Value | None:
         atom, target = v.single(arguments.positional[0]), v.single(arguments.positional[1])
         if isinstance(atom, Const) and isinstance(target, v.Ext) and target.name.startswith("torch."):
             return v.FALSE
+        if is_made(atom) and "torch.Tensor" in {a.name for a in frame.reach(arguments.positional[1]) if _is_ext(a)}:
+            return v.TRUE
     return None
+
+
+def is_made(atom: v.Atom | None) -> bool:
+    """Whether this is surely one tensor: an operation made it, not a forward, which may return anything."""
+    return isinstance(atom, Tensor) and atom.exact and isinstance(atom.made, ev.Event)
+
+
+def _is_ext(atom: v.Atom) -> TypeGuard[v.Ext]:
+    return isinstance(atom, v.Ext)
 
 
 def _enumerate(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:

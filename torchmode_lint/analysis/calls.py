@@ -5,6 +5,7 @@ Bodies are interpreted in `inlining`, objects made in `construction`; calls into
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Atom, Bound, Cls, Ext, Func, Obj, Path, Tensor, Value
+from torchmode_lint.flow.cfg import Next
 from torchmode_lint.protocol import GradMode, Truth
 
 if TYPE_CHECKING:
@@ -114,7 +116,9 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
             if called is not None:
                 return call_method(frame, event, called, identity, arguments, dst)
             if record.name in ("stateless",):
-                return operation(frame, arguments)
+                tracking.combine(frame, event, (t for value in arguments.all() for t in frame.tensors(value)))
+                result = operation(frame, arguments)
+                return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
             return tracking.forward(frame, event, identity, arguments)
         case r.Instance(cls):
             called = cls.method("__call__")
@@ -173,12 +177,47 @@ def operation(frame: Frame, arguments: Arguments, exact: bool = True) -> Value:
         data = frozenset().union(*(t.data for t in tensors))
         return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, synthetic=all(t.synthetic for t in tensors)))
     result = v.derived(tensors, exact=exact)
-    unknown = any(isinstance(atom, (Obj, v.Anything)) for value in arguments.all() for atom in frame.reach(value))
+    unknown = [atom for value in arguments.all() for atom in frame.reach(value) if may_hide_tensor(frame, atom)]
     if unknown or not tensors:
-        result = replace(result, synthetic=False, grad=result.grad if result.grad is Truth.YES else Truth.MAYBE)
-        if result.grad is Truth.MAYBE:
-            result = replace(result, leaf=Truth.MAYBE)
+        result = in_doubt(result, unknown)
     return v.just(result)
+
+
+def in_doubt(result: Tensor, unknown: Iterable[Atom]) -> Tensor:
+    """The result of an operation on more than the tensors that are seen."""
+    if result.grad is Truth.YES:
+        return replace(result, synthetic=False)
+    unless: frozenset[v.Identity] = frozenset()
+    if result.grad is Truth.NO or result.unless:
+        elements = [element_of(atom) for atom in unknown]
+        if elements and None not in elements:
+            unless = result.unless.union(one for one in elements if one is not None)
+    return replace(result, synthetic=False, grad=Truth.MAYBE, leaf=Truth.MAYBE, unless=unless)
+
+
+def element_of(atom: Atom) -> v.Identity | None:
+    """The unknown element of a loop that this is, or is a part of."""
+    if not isinstance(atom, Obj):
+        return None
+    at = atom.id
+    while isinstance(at, Path):
+        at = at.base
+    made = at.event[0] if isinstance(at, v.Site) and isinstance(at.event, tuple) else getattr(at, "event", None)
+    drawn = isinstance(made, Next) or (isinstance(at, v.Site) and isinstance(at.event, tuple))
+    return at if drawn else None
+
+
+def may_hide_tensor(frame: Frame, atom: Atom) -> bool:
+    """Whether an argument that is not seen to be a tensor may be one all the same."""
+    match atom:
+        case Obj(identity):
+            return not isinstance(frame.state.heap.get(identity), (r.Sequence, r.Mapping))
+        case v.Anything() | v.Param():
+            return True
+        case Bound(owner, _):
+            return not isinstance(owner, Tensor)
+        case _:
+            return False
 
 
 def truth_of(value: Value | None, default: Truth) -> Truth:

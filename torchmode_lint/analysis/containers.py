@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import iteration
+from torchmode_lint.analysis import iteration, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -24,10 +24,10 @@ def sequence_method(
 ) -> Value:
     if name in ("append", "add", "insert", "appendleft"):
         added = arguments.get(1, "") if name == "insert" else arguments.first
-        grow(frame, identity, added or v.TOP)
+        grow(frame, event, identity, added or v.TOP)
         return v.NONE
     if name in ("extend", "update"):
-        grow(frame, identity, iteration.elements(frame, arguments.first, event))
+        grow(frame, event, identity, iteration.elements(frame, arguments.first, event))
         return v.NONE
     if name == "clear":
         frame.state.heap[identity] = r.Sequence(v.EMPTY, ())
@@ -39,9 +39,11 @@ def sequence_method(
     return frame.unknown(event)
 
 
-def grow(frame: Frame, identity: Identity, value: Value) -> None:
+def grow(frame: Frame, event: Event, identity: Identity, value: Value) -> None:
     """A container gets another element."""
     record = frame.state.heap.get(identity)
+    if isinstance(record, (r.Sequence, r.Mapping)):
+        tracking.accumulate(frame, event, record.element, value, listed=True)
     if isinstance(record, r.Sequence):
         turn = max(frame.state.loops.values(), default=-1)
         element = v.join(record.element, value)
@@ -73,5 +75,5 @@ def mapping_method(
         return frame.make(event, r.sequence(v.const(key) for key, _ in record.items))
     if name == "update":
         for value in arguments.all():
-            grow(frame, identity, v.join_all(v.just(a) for a in frame.reach(value) if isinstance(a, Tensor)))
+            grow(frame, event, identity, v.join_all(v.just(a) for a in frame.reach(value) if isinstance(a, Tensor)))
     return frame.unknown(event)

@@ -72,7 +72,7 @@ def _grow(frame: Frame, event: ev.Grow) -> None:
     tracking.keep(frame, frame.get(event.src))
     for atom in frame.get(event.container):
         if isinstance(atom, Obj):
-            containers.grow(frame, atom.id, frame.get(event.src))
+            containers.grow(frame, event, atom.id, frame.get(event.src))
 
 
 def _unpack(frame: Frame, event: ev.Unpack) -> None:

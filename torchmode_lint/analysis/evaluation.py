@@ -36,7 +36,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
         if (key in program.fed and not fed_too) or key not in program.kept:
             continue
         # what is computed with gradients off is not trained, even where other paths train it
-        group = [f for f in observed if grad_is_off(f) or key not in program.trained]
+        group = [f for f in observed if grad_is_off(f) or key not in program.trained | program.stepped]
         if group and (any(f.module.chosen for f in group) or not any(f.inner for f in group)):
             yield group
 

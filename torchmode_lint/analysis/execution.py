@@ -31,6 +31,7 @@ def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
         for outcome in activation.outcomes:
             frame = Frame(run, context, outcome.state)
             tracking.mark(frame, run.program.returned, [outcome.value, activation.yielded])
+            tracking.leave(frame, [outcome.value, activation.yielded])
     except OverBudget:
         run.program.degraded.append(context.code.qualname or "<module>")
         cut(run.program, marks)
@@ -49,7 +50,7 @@ def sizes(program: Program) -> tuple[int, ...]:
 def _lists(program: Program) -> tuple[list[object], ...]:
     return (
         *(program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects),
-        program.reveals,
+        *(program.kepts, program.reveals),
     )  # type: ignore[return-value]
 
 

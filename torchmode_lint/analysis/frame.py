@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis import records as r
@@ -77,7 +77,7 @@ class Frame:
         if any(isinstance(atom, Bound) and isinstance(atom.owner, Tensor) for atom in value):
             return v.normal(
                 frozenset(
-                    v.derived([a.owner], exact=False) if isinstance(a, Bound) and isinstance(a.owner, Tensor) else a
+                    attribute_of(a.owner, a.name) if isinstance(a, Bound) and isinstance(a.owner, Tensor) else a
                     for a in value
                 )
             )
@@ -174,3 +174,8 @@ class Frame:
     def tensors(self, value: Value) -> list[Tensor]:
         """The tensors that a value holds, however deep."""
         return [atom for atom in self.reach(value) if isinstance(atom, Tensor)]
+
+
+def attribute_of(t: Tensor, name: str) -> Tensor:
+    """An attribute of a tensor that is not called: it is a structure that was taken for a tensor."""
+    return replace(v.derived([t], exact=False), made=v.part_name(t, name))

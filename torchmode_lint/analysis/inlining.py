@@ -5,7 +5,7 @@ Which function that is, is decided in `calls`; how a body is solved, in `interpr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import renaming, unknown_calls, visibility
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 SMALL = 12  # events up to which a body is interpreted even where it cannot matter
+K = TypeVar("K")
 
 
 def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: int | None = None) -> Value:
@@ -31,7 +32,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     run, code = frame.run, func.code
     if func.owner is not None:
         arguments = Arguments((func.owner, *arguments.positional), arguments.keywords, arguments.rest)
-    if not run.may_enter(frame.context, code) or not run.matters(code):
+    if not run.may_enter(frame.context, code) or not (run.matters(code) or _may_keep(frame, func, arguments)):
         return unknown_calls.call(frame, event, arguments, made=(event, code))
     context = run.enter(frame.context, event, code)  # type: ignore[arg-type]
     plain = run.plain(code)
@@ -58,6 +59,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     hidden = visibility.hide(entry)
     activation = run.solve(context, entry)
     stash = _shown(stash, activation.made)
+    frame.regs = _shown(frame.regs, activation.made)
     ways: list[tuple[State, Value]] = []
     for outcome in activation.outcomes:
         state = outcome.state.copy()
@@ -84,6 +86,11 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     if code.is_generator:
         return frame.make(event, r.Sequence(activation.yielded))
     return value
+
+
+def _may_keep(frame: Frame, func: Func, arguments: Arguments) -> bool:
+    """Whether a method is given a graph to keep in its object, in a file that need not name torch for it: a meter."""
+    return func.owner is not None and any(t.may for value in arguments.all() for t in frame.tensors(value))
 
 
 def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
@@ -113,7 +120,7 @@ def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
     return stash
 
 
-def _shown(stash: dict[Slot, Value], made: set[v.Site]) -> dict[Slot, Value]:
+def _shown(stash: dict[K, Value], made: set[v.Site]) -> dict[K, Value]:
     """What was hidden from a call, with what the call made anew become older in it."""
     for slot, value in stash.items():
         for site in renaming.sites_of(value) & made:

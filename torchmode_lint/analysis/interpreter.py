@@ -60,6 +60,7 @@ class Interpreter(Codes):
         self.grew = False
         self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
+        self.handed: set[v.Identity] = set()
         self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
         self.carriers: set[v.Identity] = set()  # what cannot be seen into and holds a model or an optimizer
         self.active: list[Activation] = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.values import ANY, Obj, Path, Tensor, Value
+from torchmode_lint.analysis.values import ANY, Obj, Path, Tensor, Value, part
 from torchmode_lint.protocol import Truth
 
 if TYPE_CHECKING:
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 SLICE: Value = v.just(v.Ext("builtins.slice"))
 BATCH = Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False)
-
-
-def part(t: Tensor) -> Tensor:
-    """One of the tensors of a structure, or a slice of a tensor: it may hang on the same graphs."""
-    return Tensor(
-        t.may, frozenset(), t.data, Truth.MAYBE, t.grad, Truth.NO, t.synthetic, False, t.moved, t.asked, t.volatile
-    )
 
 
 def elements(frame: Frame, value: Value, event: object) -> Value:
@@ -78,7 +71,7 @@ def _item(frame: Frame, atom: v.Atom, key: Value, index: object, event: object) 
         return _sliced(frame, atom, event)
     match atom:
         case Tensor():
-            return v.just(part(atom))
+            return v.just(part(atom, index if isinstance(index, (int, str)) else None))
         case v.Tup(items):
             return _at(items, index)
         case v.Bound(owner, _) if isinstance(owner, Tensor):
@@ -102,6 +95,9 @@ def _sliced(frame: Frame, atom: v.Atom, event: object) -> Value:
             if isinstance(record, r.Sequence):
                 whole = v.join_all(record.items) if record.items is not None else record.element
                 return frame.make(event, r.Sequence(whole))
+            if isinstance(record, r.Parameters):  # some of them: what is done to them is not done to all
+                some = frozenset(Path(owner, "*") for owner in record.owners)
+                return frame.make(event, r.Parameters(some, record.named, record.modules))
             return v.just(atom) if record is not None else frame.unknown(event)
         case _:
             return frame.unknown(event)
@@ -186,7 +182,7 @@ def _unpack(frame: Frame, atom: v.Atom, count: int, star: int | None, event: obj
             elif record is None:
                 return [v.just(Obj(Path(identity, f"[{i}]"))) for i in range(count)]
         case Tensor():
-            return [v.just(part(atom))] * count
+            return [v.just(part(atom, i)) for i in range(count)]
         case _:
             pass
     if items is None or (star is None and len(items) != count):

@@ -136,6 +136,7 @@ def _module_forward_method(
 ) -> Value:
     """`model.generate(x)`, `model.encode(x)`: a forward if it is given data."""
     given = [value for value in arguments.all() if not isinstance(v.single(value), Const)]
+    frame.run.handed.add(identity)
     if not given or (record.cls is None and name in api.ARRAY_METHODS):
         return frame.unknown(event)
     if record.cls is None or record.cls.is_open:

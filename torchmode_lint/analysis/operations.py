@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking, unknown_calls
+from torchmode_lint import torch_api as api
+from torchmode_lint.analysis import builtin_functions, calls, tracking, unknown_calls
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Tensor, Value
@@ -49,7 +50,8 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     tensors = [t for value in arguments.positional[:1] for t in frame.tensors(value)]
     if wants is Truth.YES:
         frame.state.asked = True
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.YES, asked=True, made=event))
+        data = frozenset().union(*(t.data for t in tensors))
+        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.YES, asked=True, made=event))
     if tensors:
         return v.just(replace(v.derived(tensors), leaf=Truth.MAYBE)) if len(tensors) > 1 else v.just(tensors[0])
     return v.just(Tensor(leaf=Truth.YES, grad=wants))
@@ -58,6 +60,7 @@ def _variable(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 def _operation(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if any(isinstance(a, Func) for value in arguments.all() for a in value):
         return unknown_calls.call(frame, event, arguments)
+    tracking.combine(frame, event, (t for value in arguments.all() for t in frame.tensors(value)))
     return _made(calls.operation(frame, arguments), event)
 
 
@@ -69,6 +72,10 @@ def _no_graph(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     tensors = [t for value in arguments.all() for t in frame.tensors(value)]
     if not tensors:
         return frame.unknown(event)
+    if name == "torch.is_tensor" and builtin_functions.is_made(v.single(arguments.first)):
+        return v.TRUE
+    if name.rpartition(".")[2] in api.ZERO_GRADIENT and name.startswith("torch."):
+        return v.just(v.flat(tensors))
     data = frozenset().union(*(t.data for t in tensors))
     return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO))
 
@@ -77,7 +84,7 @@ def _backward(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     retain = calls.truth_of(
         arguments.get(2, "retain_graph"), calls.truth_of(arguments.get(3, "create_graph"), Truth.NO)
     )
-    tracking.backward(frame, event, arguments.get(0, "tensors") or v.EMPTY, retain)
+    tracking.backward(frame, event, arguments.get(0, "tensors") or v.EMPTY, retain, own=True)
     return v.NONE
 
 
@@ -85,7 +92,7 @@ def _gradient(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     create = calls.truth_of(arguments.get(4, "create_graph"), Truth.NO)
     retain = calls.truth_of(arguments.get(3, "retain_graph"), create)
     outputs = arguments.get(0, "outputs") or v.EMPTY
-    tracking.backward(frame, event, outputs, retain, accumulates=False)
+    tracking.backward(frame, event, outputs, retain, accumulates=False, own=True)
     tensors = [t for value in arguments.all() for t in frame.tensors(value)]
     if create is Truth.NO:
         data = frozenset().union(*(t.data for t in tensors))

@@ -42,7 +42,7 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
             for atom in left:
                 if isinstance(atom, Param):
                     tracking.step_by_hand(frame, event, atom.owner)
-        _grow_in_place(frame, left, right)
+        _grow_in_place(frame, event, left, right)
         list_like = v.single(left)
         if isinstance(list_like, Obj) and isinstance(frame.state.heap.get(list_like.id), r.Sequence):
             frame.set(event.dst, left)
@@ -52,6 +52,11 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
         frame.set(event.dst, joined)
         return
     if tensors:
+        if event.operator in ("+", "-"):
+            tracking.accumulate(frame, event, left, right)
+            if isinstance(event, ev.Binary):
+                tracking.accumulate(frame, event, right, left)
+        tracking.combine(frame, event, tensors)
         if frame.state.grad is GradMode.OFF:
             data = frozenset().union(*(t.data for t in tensors))
             in_place_leaf = isinstance(event, ev.InPlace) and any(t.grad is Truth.YES for t in frame.tensors(left))
@@ -98,11 +103,11 @@ def _one_tensor(left: Value, right: Value) -> bool:
     return all(not any(isinstance(a, Tensor) for a in side) or len(side) == 1 for side in (left, right))
 
 
-def _grow_in_place(frame: Frame, left: Value, right: Value) -> None:
+def _grow_in_place(frame: Frame, event: ev.Event, left: Value, right: Value) -> None:
     for atom in left:
         if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Sequence):
             for other in right:
-                containers.grow(frame, atom.id, v.join_all(v.just(a) for a in frame.reach(v.just(other))))
+                containers.grow(frame, event, atom.id, v.join_all(v.just(a) for a in frame.reach(v.just(other))))
 
 
 def _fold(operator: str, left: Value, right: Value) -> Value | None:

@@ -1,7 +1,11 @@
 """What the analysis saw: the result that rules read. Observations of states before relevant events.
 
 An observation is one event in one calling context in one partition of the state; the same event may be
-observed several times. Marks on forwards (trained, fed, ...) hold for a forward event in a context.
+observed several times. Marks on forwards (trained, fed, ...) hold for a forward event in a context:
+`stepped` are what a step without gradients was meant for, `carried`
+those of which a backward walks the graph of an earlier turn of a loop, `left` those of which such a graph
+goes where the analysis cannot see (`entrusted`: into a call), `retained` those whose graph a backward surely
+keeps. `walked` names the tensors that a backward starts from, `operands` what operations made tensors of.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.values import Context, Identity, Tensor
     from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Event
-    from torchmode_lint.protocol import GradMode, Truth
+    from torchmode_lint.protocol import GradMode, Graph, Truth
     from torchmode_lint.rule import Rule
     from torchmode_lint.source import SourceFile
 
@@ -63,6 +67,8 @@ class Backward:
     """A graph is walked.
 
     `again` are the forwards whose graph surely was freed before, `freed` where; `graphs` all those walked.
+    `without` is what is walked where it surely requires no grad, `turns` the turns of the loops around it, and
+    `guarded` says that an error from here may be caught.
     """
 
     event: Event
@@ -70,6 +76,26 @@ class Backward:
     again: tuple[Key, ...]
     freed: Points
     graphs: tuple[tuple[Key, Traced], ...]
+    without: Tensor | None = None
+    turns: tuple[int, ...] = ()
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value is added to what earlier turns of a loop left, and hangs on a graph like theirs.
+
+    `forwards` are those that made a graph in each of the turns, `status` says of the earlier ones whether a
+    backward has freed them, `freed` where. `tensor` is what is added, `listed` whether to a container.
+    """
+
+    event: Event
+    context: Context
+    forwards: frozenset[Key]
+    status: Graph
+    freed: Points
+    tensor: Tensor
+    listed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +166,28 @@ class Program:
     source: SourceFile
     forwards: list[Forward] = field(default_factory=list)
     backwards: list[Backward] = field(default_factory=list)
+    kepts: list[Kept] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     grad_reads: list[GradRead] = field(default_factory=list)
     no_effects: list[NoEffect] = field(default_factory=list)
     unswitched: list[Unswitched] = field(default_factory=list)
     reveals: list[Reveal] = field(default_factory=list)
     trained: set[Key] = field(default_factory=set)
+    stepped: set[Key] = field(default_factory=set)
     fed: set[Key] = field(default_factory=set)
     returned: set[Key] = field(default_factory=set)
     stored: set[Key] = field(default_factory=set)
     passed: set[Key] = field(default_factory=set)
     kept: set[Key] = field(default_factory=set)
+    carried: set[Key] = field(default_factory=set)
+    left: set[Key] = field(default_factory=set)
+    entrusted: set[Key] = field(default_factory=set)
+    retained: set[Key] = field(default_factory=set)
+    walked: set[object] = field(default_factory=set)
+    operands: dict[object, set[object]] = field(default_factory=dict)
     blind_backwards: set[Context] = field(default_factory=set)
+    batches: set[Identity] = field(default_factory=set)
+    asked: set[Identity] = field(default_factory=set)
     sources: Layered[Code, SourceFile] | dict[Code, SourceFile] = field(default_factory=dict)
     quoted: set[SourceFile] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)

@@ -271,6 +271,9 @@ class State:
         for pair, held in self.attrs.items():
             if old in held:
                 self.attrs[pair] = (held - {old}) | {new}
+        for key, record in self.heap.items():
+            if isinstance(record, (r.Sequence, r.Mapping)):
+                self.heap[key] = _with_changed(record, old, new)
 
 
 def renamed_record(record: Record, site: Site, new: Site) -> Record:
@@ -296,6 +299,21 @@ def renamed_record(record: Record, site: Site, new: Site) -> Record:
             return r.Groups(renaming.renamed_id(optimizer, site, new))
         case _:
             return record
+
+
+def _with_changed(record: r.Sequence | r.Mapping, old: Tensor, new: Tensor) -> Record:
+    """A container in which a tensor changed: surely where it is an item, perhaps where it is one of many."""
+
+    def changed(held: Value) -> Value:
+        return (held - {old}) | {new} if old in held else held
+
+    element = v.join(record.element, changed(record.element))
+    if isinstance(record, r.Mapping):
+        return replace(record, element=element, items=tuple((key, changed(value)) for key, value in record.items))
+    items = None if record.items is None else tuple(map(changed, record.items))
+    if items is not None and items == record.items and old in record.element:  # one of the items, whichever
+        items = tuple(v.join(item, v.just(new)) for item in items)
+    return replace(record, element=element, items=items)
 
 
 def _known_leaf(value: Value) -> Truth | None:

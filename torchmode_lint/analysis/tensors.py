@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, iteration, tracking, unknown_calls
+from torchmode_lint.analysis import calls, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -29,7 +29,7 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         old_name = arguments.get(99, "retain_variables")
         if old_name is not None:
             retain = calls.truth_of(old_name, Truth.NO)
-        tracking.backward(frame, event, v.just(t), retain)
+        tracking.backward(frame, event, v.just(t), retain, own=True)
         return v.NONE
     if name in ("detach",):
         return v.just(replace(v.detached(t), made=event))
@@ -44,6 +44,8 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         return v.NONE
     if name in api.TENSOR_NUMBER:
         return v.just(Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, exact=t.exact))
+    if name in api.ZERO_GRADIENT:
+        return v.just(replace(v.flat([t]), synthetic=t.synthetic, exact=t.exact))
     if name in api.TENSOR_NO_GRAPH:
         return v.just(replace(v.detached(t), synthetic=t.synthetic))
     if name in api.TENSOR_SAME or name in api.TENSOR_NEUTRAL:
@@ -54,17 +56,19 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         others = [u for value in arguments.all() for u in frame.tensors(value)]
         if not others:
             return v.just(t)
+        tracking.accumulate(frame, event, v.just(t), v.join_all(arguments.all()))
         changed = v.derived([t, *others])
         changed = replace(changed, leaf=t.leaf if not changed.may else changed.leaf)
         frame.state.replace_tensor(t, changed)
         return v.just(changed)
     if not t.exact and name in ("items", "values", "keys", "update", "append", "get", "split", "chunk", "unbind"):
-        return v.just(iteration.part(t))
+        return v.just(v.part(t))
     functions = [a for value in arguments.all() for a in value if isinstance(a, (Func, Obj))]
     if not t.exact and any(
         isinstance(frame.state.heap.get(a.id), r.Optimizer) for a in functions if isinstance(a, Obj)
     ):
         return unknown_calls.call(frame, event, arguments, receiver=v.just(t))
+    tracking.combine(frame, event, [t, *(u for value in arguments.all() for u in frame.tensors(value))])
     result = calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
     return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import doubts, renaming
+from torchmode_lint.analysis import calls, doubts, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import dependence
-from torchmode_lint.analysis.program import Backward, Forward, GradRead, Key, Step
+from torchmode_lint.analysis.classes import dependence, named_callees
+from torchmode_lint.analysis.program import Backward, Forward, GradRead, Kept, Key, Step
 from torchmode_lint.analysis.relations import covered, has_remainder, relation
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GRADIENTS, GRAPH, Gradients, GradMode, Graph, Mode, Truth
@@ -82,6 +82,7 @@ def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen:
 def blur_mode(frame: Frame, identity: Identity) -> None:
     """An unseen function had the module: it may have switched the mode, or frozen it."""
     record = frame.state.heap.get(identity)
+    frame.run.handed.add(identity)
     if isinstance(record, r.Module) and Mode.ENTRY not in record.mode:
         frame.state.heap[identity] = replace(record, mode=record.mode | Mode.ENTRY)
     elif isinstance(record, r.Optimizer):
@@ -99,14 +100,19 @@ def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:
     """All parameters of a module are set to require grad, or not to."""
     record = ensure_module(frame, identity)
     frozen = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}.get(requires, Truth.MAYBE)
+    frame.state.heap[identity] = replace(record, frozen=frozen)
+    if frozen is not Truth.YES:
+        thaw_around(frame, identity)
+
+
+def thaw_around(frame: Frame, identity: Identity) -> None:
+    """Of the modules that something is a part of, not all parameters are frozen any more."""
     heap = frame.state.heap
-    heap[identity] = replace(record, frozen=frozen)
-    at = identity
-    while frozen is not Truth.YES and isinstance(at, Path):
-        at = at.base
-        whole = heap.get(at)
+    while isinstance(identity, Path):
+        identity = identity.base
+        whole = heap.get(identity)
         if isinstance(whole, r.Module) and whole.frozen is Truth.YES:
-            heap[at] = replace(whole, frozen=Truth.MAYBE)
+            heap[identity] = replace(whole, frozen=Truth.MAYBE)
 
 
 def freeze_owner(frame: Frame, identity: Identity, requires: Truth) -> None:
@@ -154,6 +160,8 @@ def forward(
                 loop=next(reversed(frame.state.loops), None),
             )
         )
+        given = [calls.element_of(atom) for value in arguments.all() for atom in frame.reach(value)]
+        frame.run.program.batches |= {one for one in given if one is not None}
     site = frame.fresh(event)
     inputs = [
         t for value in arguments.all() for t in frame.tensors(renaming.renamed(value, site, renaming.older(site)))
@@ -161,7 +169,16 @@ def forward(
     frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
-        return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct))
+        free = Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct)
+        if _switches_on(record):
+            return v.just(replace(free, leaf=Truth.MAYBE, grad=Truth.MAYBE))
+        if grad is not GradMode.OFF:
+            unknown = [a for value in arguments.all() for a in frame.reach(value) if calls.may_hide_tensor(frame, a)]
+            if _was_handed_on(frame, identity):
+                free = replace(free, grad=Truth.MAYBE)
+            elif unknown:
+                free = replace(calls.in_doubt(free, unknown), leaf=Truth.YES)
+        return v.just(free)
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
     sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
     must: frozenset[Site] = frozenset()
@@ -213,6 +230,32 @@ def _synthetic(frame: Frame, arguments: Arguments) -> bool:
     return bool(tensors) and all(t.synthetic for t in tensors) and not unknown
 
 
+def _switches_on(record: r.Module) -> bool:
+    """Whether a module's own code switches gradients on, whatever mode it is called in."""
+    if record.cls is None:
+        return False
+    named = (name for one in record.cls.line() for name, _ in named_callees(one.code))
+    if any(name.rpartition(".")[2] in ("enable_grad", "set_grad_enabled") for name in named):
+        return True
+    return any(isinstance(a, v.Func) and a.grad in ("on", "unknown") for a in record.cls.method("forward") or ())
+
+
+def ask(frame: Frame, identity: Identity) -> None:
+    """Something unknown is made to require grad, or may be."""
+    element = calls.element_of(Obj(identity))
+    if element is not None:
+        frame.run.program.asked.add(element)
+
+
+def _was_handed_on(frame: Frame, identity: Identity) -> bool:
+    """Whether code that cannot be seen had the module, or what it is a part of, and may have thawed parts of it."""
+    while isinstance(identity, Path):
+        if identity in frame.run.handed:
+            return True
+        identity = identity.base
+    return identity in frame.run.handed
+
+
 def _is_inner(frame: Frame, identity: Identity) -> bool:
     """Whether the forward runs in a module's own method (its mode is that module's business)."""
     for at in frame.context.chain():
@@ -232,8 +275,13 @@ def keys(sites: Iterable[Site]) -> set[Key]:
     return {Key(site.event, site.context) for site in sites}  # type: ignore[arg-type]
 
 
-def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumulates: bool = True) -> None:
-    """A graph is walked: `retain` says whether it is kept; autograd.grad does not accumulate."""
+def backward(
+    frame: Frame, event: Event, value: Value, retain: Truth, *, accumulates: bool = True, own: bool = False
+) -> None:
+    """A graph is walked: `retain` says whether it is kept; autograd.grad does not accumulate.
+
+    `own`: torch itself walks it, not something that may have another idea of what a backward is.
+    """
     tensors = frame.tensors(value)
     run, state = frame.run, frame.state
     may = frozenset().union(*(t.may for t in tensors))
@@ -242,6 +290,10 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
         program = run.program
         program.trained |= keys(may)
         program.fed |= keys(frozenset().union(*(t.data - t.may for t in tensors)))
+        program.carried |= keys(site for site in may if site.age)
+        program.walked |= {v.name_of(t) for t in tensors if t.may}
+        if retain is Truth.YES:
+            program.retained |= keys(may)
         if not may:
             program.blind_backwards.add(root_of(frame.context))
         traced = tuple((Key(s.event, s.context), state.graphs[s]) for s in may if s in state.graphs)  # type: ignore[arg-type]
@@ -253,6 +305,9 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
                 tuple(sorted(keys(s for s, _ in again), key=lambda k: k.event.index)),
                 frozenset().union(*(graph.freed for _, graph in again)),
                 traced,
+                _without_graph(frame, value) if own else None,
+                (state.outer, *state.loops.values()),
+                frame.guarded,
             )
         )
     if retain is Truth.NO:
@@ -272,6 +327,24 @@ def backward(frame: Frame, event: Event, value: Value, retain: Truth, *, accumul
         _fill(frame, event, tensors, may)
     else:
         doubts.doubt(frame)  # what is asked for by `autograd.grad` may be put into `.grad` by hand
+
+
+def _without_graph(frame: Frame, value: Value) -> Tensor | None:
+    """What a backward starts from, where it is nothing but tensors, and no graph is behind any of them.
+
+    They require no grad, or are leaves that were made of numbers that forwards had computed.
+    """
+    inside = [atom for atom in frame.reach(value) if not isinstance(atom, v.Tup)]
+    roots = [a for a in inside if not (isinstance(a, Obj) and isinstance(frame.state.heap.get(a.id), r.Sequence))]
+    tensors = [a for a in roots if isinstance(a, Tensor)]
+    if not tensors or len(tensors) < len(roots) or not all(map(_is_rootless, tensors)):
+        return None
+    return v.join_tensors(tensors)
+
+
+def _is_rootless(t: Tensor) -> bool:
+    bare_leaf = t.grad is Truth.YES and t.leaf is Truth.YES and t.exact and bool(t.data)
+    return not t.may and (t.grad is Truth.NO or bare_leaf or bool(t.unless))
 
 
 def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:
@@ -348,7 +421,7 @@ def step(frame: Frame, event: Event, identity: Identity) -> None:
         frame.run.program.steps.append(Step(event, frame.context, identity, record, frame.state.turn()))
         if record.grads is Gradients.CLEAN and not record.doubted:
             # what the step was meant for, although its backward is missing
-            frame.run.program.trained |= {Key(point.event, point.context) for point in record.applied}
+            frame.run.program.stepped |= {Key(point.event, point.context) for point in record.applied}
     after = GRADIENTS.step(record.grads, "step")
     if windowed(frame.state) and "windowed" in frame.run.evidence.get(identity, ()):
         after = Gradients.ENTRY  # cleared at the other end of the window, by arithmetic on the counter
@@ -387,6 +460,50 @@ def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:
         for value in values:
             for t in frame.tensors(value):
                 what |= keys(t.may)
+
+
+def leave(frame: Frame, values: Iterable[Value], way: set[Key] | None = None) -> None:
+    """In the recording pass, graphs of earlier turns of a loop go where the analysis cannot see, in some `way`."""
+    if frame.run.recording:
+        for value in values:
+            for t in frame.tensors(value):
+                gone = keys(site for site in t.may if site.age)
+                frame.run.program.left |= gone
+                if way is not None:
+                    way |= gone
+
+
+def combine(frame: Frame, made: object, operands: Iterable[Tensor]) -> None:
+    """In the recording pass, remember of which tensors with graphs an operation made another."""
+    if frame.run.recording:
+        names = frame.run.program.operands.setdefault(made, set())
+        names |= {v.name_of(t) for t in operands if t.may} - {made}
+
+
+def accumulate(frame: Frame, event: Event, held: Value, added: Value, *, listed: bool = False) -> None:
+    """In the recording pass: does a value that is added to another one keep a graph for each turn of a loop?
+
+    It does where what it is added to hangs on the graph of an earlier turn, and it on that of this turn.
+    A value that hangs on both by itself is carried on (a recurrent state), and is not looked at.
+    """
+    if not frame.run.recording:
+        return
+    sites = frozenset().union(*(t.may for t in frame.tensors(held)))
+    if not listed and any(not site.age for site in sites):
+        sites = frozenset(site for site in sites if Site(site.event, site.context) not in sites)
+    earlier = {Site(site.event, site.context): site for site in sites if site.age}
+    for t in frame.tensors(added) if earlier else ():
+        again = [earlier[site] for site in t.may if site in earlier]
+        if not again or any(site in t.may for site in again):
+            continue
+        graphs = [frame.state.graphs[site] for site in again if site in frame.state.graphs]
+        if graphs:
+            whole = graphs[0]
+            for other in graphs[1:]:
+                whole = whole.join(other)
+            frame.run.program.kepts.append(
+                Kept(event, frame.context, frozenset(keys(again)), whole.status, whole.freed, t, listed)
+            )
 
 
 def keep(frame: Frame, value: Value) -> None:

@@ -75,6 +75,7 @@ def _store(frame: Frame, event: ev.Store) -> None:
             frame.state.env[event.variable] = value
         if frame.context.code.kind == "function":
             tracking.mark(frame, run.program.stored, [value])
+            tracking.leave(frame, [value])
     else:
         frame.state.env[event.variable] = value
     if frame.context.code.kind == "class":

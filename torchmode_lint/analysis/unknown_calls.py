@@ -5,6 +5,7 @@ Methods of unknown receivers that have a name of the protocol are in `unknowns`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import doubts, inlining, tracking
@@ -44,6 +45,8 @@ def call(
     optimizers = [i for i in objects if isinstance(frame.state.heap.get(i), r.Optimizer)]
     functions = [atom for atom in reached if isinstance(atom, Func)]
     tracking.mark(frame, program.passed, values)
+    if not neutral:
+        tracking.leave(frame, values, program.entrusted)
     if neutral:
         doubts.of_gradients(frame, reached)
         return _unknown_result(frame, made or event, tensors)
@@ -65,7 +68,7 @@ def call(
 
 def _unknown_result(frame: Frame, event: object, tensors: list[Tensor]) -> Value:
     if any(t.data or t.may for t in tensors):
-        return v.just(v.derived(tensors, exact=False))
+        return v.just(replace(v.derived(tensors, exact=False), made=event))
     return frame.unknown(event)
 
 

@@ -12,7 +12,7 @@ from torchmode_lint.analysis import calls, doubts, inlining, methods, optimizers
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.values import Const, Expression, Func, Identity, Obj, Path, Tup, Value
+from torchmode_lint.analysis.values import Const, Expression, Func, Identity, Obj, Path, Tensor, Tup, Value
 from torchmode_lint.protocol import Mode, Truth
 
 if TYPE_CHECKING:
@@ -50,8 +50,12 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
     if name == "load_state_dict":
         run.learn(identity, "loaded")
         return frame.unknown(event)
-    if name == "requires_grad_":
+    if name in ("requires_grad_", "retain_grad"):
+        tracking.ask(frame, identity)
+        tracking.thaw_around(frame, identity)
         return me
+    if name == "item" and plain and not arguments.keywords:
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))
     if name == "scale":
         return arguments.first
     if name == "prepare" and arguments.positional:

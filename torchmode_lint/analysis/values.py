@@ -61,6 +61,13 @@ class Path(NamedTuple):
     step: str
 
 
+class PartOf(NamedTuple):
+    """What a part of a structure is called, in place of where it was made."""
+
+    whole: object
+    step: object
+
+
 class Expression(NamedTuple):
     """A pure expression over unknown values, as a symbol to hang conditions on."""
 
@@ -95,7 +102,8 @@ class Tensor:
     constant numbers only. `retains`: whether `.grad` will be kept although it is no leaf. `exact`: surely a
     tensor, made by known operations. `moved`: to another device, where there is one. `asked`: somebody made
     it, or what it comes from, require grad by hand. `volatile`: made so, which until torch 0.4 switched
-    recording off. `made` is where it was made, so that two alike are not one.
+    recording off. `made` is where it was made, so that two alike are not one. `unless`: where `grad` is MAYBE,
+    it is NO but for these unknown elements of loops, which are data as a rule; empty where there is more doubt.
     """
 
     may: frozenset[Site] = frozenset()
@@ -110,6 +118,7 @@ class Tensor:
     asked: bool = False
     volatile: bool = False
     made: object = None
+    unless: frozenset[Identity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +242,8 @@ def join_tensors(tensors: Iterable[Tensor]) -> Tensor | None:
             moved=result.moved or t.moved,
             asked=result.asked or t.asked,
             volatile=result.volatile or t.volatile,
-            made=result.made if result.made is t.made else None,
+            made=result.made if result.made == t.made else None,
+            unless=only_unless((result, t)),
         )
     return result
 
@@ -326,7 +336,48 @@ def derived(sources: Iterable[Tensor], *, exact: bool = True) -> Tensor:
         exact=exact and all(t.exact for t in sources),
         asked=any(t.asked for t in sources),
         volatile=any(t.volatile for t in sources),
+        unless=only_unless(sources) if exact else frozenset(),
     )
+
+
+def only_unless(sources: Iterable[Tensor]) -> frozenset[Identity]:
+    """The elements of loops on which alone it hangs whether one of these tensors requires grad."""
+    sources = list(sources)
+    if all(t.grad is Truth.NO or t.unless for t in sources):
+        return frozenset().union(*(t.unless for t in sources))
+    return frozenset()
+
+
+def name_of(t: Tensor) -> object:
+    """Where a tensor was made; what a forward or an unknown function made goes by the name of its graphs."""
+    return t.made if t.made is not None else frozenset((site.event, site.context) for site in t.may)
+
+
+def part(t: Tensor, step: object = None) -> Tensor:
+    """One of the tensors of a structure, or a slice of a tensor: it may hang on the same graphs."""
+    return replace(
+        t,
+        must=frozenset(),
+        leaf=Truth.MAYBE,
+        retains=Truth.NO,
+        exact=False,
+        made=None if step is None else part_name(t, step),
+    )
+
+
+def part_name(t: Tensor, step: object) -> object:
+    """What a part of a structure with graphs is called; None where parts of parts nest too deep."""
+    whole = name_of(t)
+    deep = isinstance(whole, PartOf) and isinstance(whole.whole, PartOf)
+    return PartOf(whole, step) if t.may and not deep else None
+
+
+def flat(sources: Iterable[Tensor]) -> Tensor:
+    """What rounding makes of tensors: no gradient to speak of, though torch walks its graph."""
+    sources = list(sources)
+    grad = Truth.NO if all(t.grad is Truth.NO for t in sources) else Truth.MAYBE
+    leaf = Truth.YES if grad is Truth.NO else Truth.MAYBE
+    return Tensor(data=frozenset().union(*(t.data for t in sources)), leaf=leaf, grad=grad)
 
 
 def detached(t: Tensor) -> Tensor:

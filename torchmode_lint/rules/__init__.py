@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torchmode_lint.rule import Rule, validate
 from torchmode_lint.rules import (
+    backward_without_graph,
     dropout_ignores_mode,
     gradients_discarded,
+    graph_leak,
     missing_eval,
     missing_no_grad,
     missing_zero_grad,
@@ -21,11 +23,13 @@ ALL_RULES: tuple[Rule, ...] = (
     mode_not_restored.RULE,
     dropout_ignores_mode.RULE,
     missing_no_grad.RULE,
+    backward_without_graph.RULE,
     missing_zero_grad.RULE,
     gradients_discarded.RULE,
     step_without_gradients.RULE,
     repeated_backward.RULE,
     nonleaf_grad.RULE,
+    graph_leak.RULE,
     no_effect_statement.RULE,
 )
 
