@@ -4,7 +4,8 @@
 
 A FOLDER is a package's folder as its wheel holds it (unpack the wheel, or use site-packages); nothing of
 it is imported. Prints files, errors, time and diagnostics by rule for each tree, and those that
-`benchmarks/trees.jsonl` has no verdict on. A tree is checked in two processes, half of its files each. Exit 1 where a file could not be checked or a tree's run crashed.
+`benchmarks/trees.jsonl` has no verdict on. A tree is checked in two processes, half of its files each.
+Exit 1 where a file could not be checked or a tree's run crashed.
 """
 
 from __future__ import annotations
