@@ -2,9 +2,10 @@
 
 An observation is one event in one calling context in one partition of the state; the same event may be
 observed several times. Marks on forwards (trained, fed, ...) hold for a forward event in a context:
-`stepped` are those that a step without gradients was meant for, `carried` those of which a backward walks the
-graph of an earlier turn of a loop, `left` those of which such a graph goes where the analysis cannot see
-(`entrusted`: into a call), `retained` those whose graph a backward surely keeps. `walked` names the tensors that a backward starts from, `operands` what operations made tensors of.
+`stepped` are those that a step without gradients was meant for, `carried` those of which a backward walks
+the graph of an earlier turn of a loop, `left` those of which such a graph goes where the analysis cannot see
+(`entrusted`: into a call), `retained` those whose graph a backward surely keeps. `walked` names the tensors
+that a backward starts from, `operands` what operations made tensors of.
 """
 
 from __future__ import annotations
