@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,11 @@ def test_a_broken_invariant_is_an_error_of_its_file_only(
 ) -> None:
     analyse = engine.analyse
 
-    def broken(source: SourceFile, loader: Loader) -> Program:
+    def broken(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Program:
         if source.path.endswith("broken.py"):
             error.function = "train_one_epoch"  # type: ignore[union-attr]
             raise error
-        return analyse(source, loader=loader)
+        return analyse(source, loader=loader, callers=callers)
 
     monkeypatch.setattr(engine, "analyse", broken)
     monkeypatch.chdir(tmp_path)

@@ -26,7 +26,7 @@ from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.config import Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
-from torchmode_lint.discovery import STDIN, Found, project_root
+from torchmode_lint.discovery import STDIN, Found, find_files, project_root
 from torchmode_lint.rule import Rule
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.source import UNREADABLE, SourceError, SourceFile, decode, parse_source, shown_path
@@ -110,7 +110,7 @@ class Loaders:
         root = rooted(self.options, path).project_root
         assert root is not None
         if self._last is None or self._last[0] != root:
-            self._last = (root, Loader(Project(root)))
+            self._last = (root, Loader(Project(root, lambda: (found.path for found in find_files([root])))))
         return self._last[1]
 
 
@@ -137,13 +137,29 @@ def check_bytes(
     try:
         loader = (loaders or Loaders(options)).of(path)
         source = _source(data, path, loader.project)
-        program = analyse(source, loader=loader)
-        found = _diagnose(program, options, suppress)
+        program, found = _checked(source, path, loader, options, suppress)
     except SourceError as error:
         return _failed(shown, error.code, error.message, error.line, error.column)
     except (AssertionError, RecursionError) as error:
         return _failed(shown, BROKEN_INVARIANT, _account(error))
     return FileReport(shown, State.ANALYSED, tuple(found), lines=_quoted(found, program))
+
+
+def _checked(
+    source: SourceFile, path: Path, loader: Loader, options: Options, suppress: bool
+) -> tuple[Program, list[Diagnostic]]:
+    """A file analysed and diagnosed; once more, with the other files that call it, where that may matter.
+
+    A function that nobody in the file calls may be called in other files, in another state than was assumed.
+    """
+    program = analyse(source, loader=loader)
+    found = _diagnose(program, options, suppress)
+    if found and program.blamed:
+        callers = loader.project.callers(path, {code.name for code in program.blamed})
+        if callers:
+            program = analyse(source, loader=loader, callers=callers)
+            found = _diagnose(program, options, suppress)
+    return program, found
 
 
 def _source(data: bytes, path: Path, project: Project) -> SourceFile:

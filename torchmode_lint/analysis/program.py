@@ -5,7 +5,8 @@ observed several times. Marks on forwards (trained, fed, ...) hold for a forward
 `stepped` are those that a step without gradients was meant for, `carried` those of which a backward walks
 the graph of an earlier turn of a loop, `left` those of which such a graph goes where the analysis cannot see
 (`entrusted`: into a call), `retained` those whose graph a backward surely keeps. `walked` names the tensors
-that a backward starts from, `operands` what operations made tensors of.
+that a backward starts from, `operands` what operations made tensors of. `blamed` are the functions that
+nobody in the file calls and from which a diagnostic came.
 """
 
 from __future__ import annotations
@@ -189,6 +190,7 @@ class Program:
     batches: set[Identity] = field(default_factory=set)
     asked: set[Identity] = field(default_factory=set)
     sources: Layered[Code, SourceFile] | dict[Code, SourceFile] = field(default_factory=dict)
+    blamed: set[Code] = field(default_factory=set)
     quoted: set[SourceFile] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
 
@@ -202,7 +204,10 @@ class Program:
 
     def concerns(self, context: Context, *causes: Iterable[Point]) -> bool:
         """Whether what happens in a context is this file's affair: it is here, or what causes it is."""
-        return self.here(context) or any(self.here(point.context) for points in causes for point in points)
+        if self.here(context):
+            return True
+        within = any(self.here(at) for at in context.chain())
+        return within and any(self.here(point.context) for points in causes for point in points)
 
     def nearest(self, event: Event, context: Context) -> tuple[Event, Context]:
         """The event itself, or the call in this file by which it comes about."""
@@ -237,6 +242,9 @@ class Program:
         confidence: Confidence,
         trail: Iterable[Note] = (),
     ) -> Diagnostic:
+        root = list(context.chain())[-1].code
+        if root.kind == "function" and root.file is self.source.code:
+            self.blamed.add(root)
         return Diagnostic(
             code=rule.code,
             rule=rule.name,

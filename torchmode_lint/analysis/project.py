@@ -6,6 +6,7 @@ installed packages, which are described by `torch_api` instead.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,14 @@ from typing import TYPE_CHECKING
 from torchmode_lint.source import SourceError, read_source, shown_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from torchmode_lint.source import SourceFile
 
 MAX_FILE_BYTES = 2_000_000
 MAX_LOOKED_AT = 40
+MAX_FILES = 3_000  # of a project whose files are searched for callers
+MAX_CALLERS = 6
 
 _LIBRARIES = (
     r"torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate"
@@ -46,11 +51,13 @@ class _Mentions:
 class Project:
     """Finds and reads source files by module name, seen from a file inside `root`.
 
-    What was found stays so for as long as the object lives, which is one run.
+    What was found stays so for as long as the object lives, which is one run. `files` lists all of them.
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, files: Callable[[], Iterable[Path]] = tuple) -> None:
         self.root = root.resolve() if root is not None else None
+        self._list = files
+        self._files: list[Path] | None = None
         self._found: dict[tuple[Path, str, int], Path | None] = {}
         self._resolved: dict[Path, Path] = {}
         self.sources: dict[Path, SourceFile | None] = {}
@@ -125,6 +132,23 @@ class Project:
                     seen.add(found)
                     pending.append((found, self._mentions_of(found)))
         return False
+
+    def callers(self, path: Path, names: set[str]) -> list[Path]:
+        """The files that import the one at `path`, or its package, and may call one of these names."""
+        at = path.resolve()
+        if self._files is None:
+            self._files = [one.resolve() for one in itertools.islice(self._list(), MAX_FILES + 1)]
+        if len(self._files) > MAX_FILES:
+            return []
+        home = at.parent.name if at.stem == "__init__" else at.stem
+        imports = re.compile(rf"^[ \t]*(?:from|import)\b.*\b(?:{re.escape(home)}|{re.escape(at.parent.name)})\b", re.M)
+        calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
+        found = [
+            one
+            for one in self._files
+            if one != at and one.suffix == ".py" and self.mentions(one, imports) and self.mentions(one, calls)
+        ]
+        return found[:MAX_CALLERS]
 
     def mentions(self, path: Path, pattern: re.Pattern[str]) -> bool:
         """Whether the text of a file matches a pattern; asked once for each file."""

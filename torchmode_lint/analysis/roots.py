@@ -8,7 +8,7 @@ methods may have run in between.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,8 +42,11 @@ DROPPING = re.compile(
 )
 
 
-def run(source: SourceFile, loader: Loader) -> Program:
-    """Analyse a file, again while its use of things that its functions share teaches what they are."""
+def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Program:
+    """Analyse a file, again while its use of things that its functions share teaches what they are.
+
+    `callers` are other files that call its functions: what they call has callers, and is no root.
+    """
     drops = DROPPING.search(source.text)
     if not (drops or PROTOCOL.search(source.text)) or not loader.project.knows_torch(source):
         return Program(source)
@@ -54,7 +57,7 @@ def run(source: SourceFile, loader: Loader) -> Program:
         interpreter.program = Program(source, sources=interpreter.sources)
         interpreter.forget()
         interpreter.spent = 0
-        _round(interpreter, source)
+        _round(interpreter, source, callers)
         if not interpreter.grew_shared:
             break
     if drops:
@@ -63,7 +66,7 @@ def run(source: SourceFile, loader: Loader) -> Program:
     return interpreter.program
 
 
-def _round(run: Interpreter, source: SourceFile) -> None:
+def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> None:
     run.visited = set()
     path = Path(source.path)
     loaded = run.open(source, path.resolve() if path.is_absolute() else path)
@@ -72,7 +75,17 @@ def _round(run: Interpreter, source: SourceFile) -> None:
     for cls, code in _inherited(run, source):
         start(run, code, after, cls)
         run.forget()
-    pending = [code for code in _functions(source.code) if code not in run.visited]
+    for caller in map(run.loader.load, callers):
+        if caller is not None and caller.state is not None:
+            execution.execute(run, run.enter(None, None, caller.source.code), State())
+            run.forget()
+            _start_all(run, caller.source.code, caller.state)
+    _start_all(run, source.code, after)
+
+
+def _start_all(run: Interpreter, file: Code, after: State) -> None:
+    """Analyse the functions of a file that no analysed code has called, outermost callers first."""
+    pending = [code for code in _functions(file) if code not in run.visited]
     mentioned = {
         name.rpartition(".")[2]
         for code in pending
@@ -80,7 +93,7 @@ def _round(run: Interpreter, source: SourceFile) -> None:
         if event is not None
     }
     by_name: dict[str, list[Code]] = {}
-    for code in _functions(source.code):
+    for code in _functions(file):
         by_name.setdefault(code.name, []).append(code)
     first = [code for code in pending if code.name not in mentioned]
     for code in (*first, *pending):
