@@ -5,7 +5,7 @@
 CLONES holds git directories named OWNER+NAME/repo; `corpus.jsonl` names code bases, commits and folders.
 `labels.jsonl` has the verdicts: *true* (a bug, or waste), *false*, or *intended* (it happens and is meant).
 Prints, for each code base and in all, the lines of files that use torch, the diagnostics by verdict, the
-precision (true and intended among those read) and the false alarms per 10,000 lines; then what has no
+precision (those that are true among those read) and the false alarms (false or intended) per 10,000 lines; then what has no
 verdict yet, and verdicts on what is no longer reported. Exit 1 where a diagnostic has no verdict.
 """
 
@@ -47,8 +47,8 @@ def main(arguments: list[str]) -> int:
     read = total["true"] + total["intended"] + total["false"]
     if read and total["lines"]:
         print(
-            f"precision {100 * (read - total['false']) / read:.0f}% of {read} read; "
-            f"{10_000 * total['false'] / total['lines']:.2f} false alarms per 10,000 lines"
+            f"precision {100 * total['true'] / read:.0f}% of {read} read; "
+            f"{10_000 * (read - total['true']) / total['lines']:.2f} false alarms per 10,000 lines"
         )
     return 1 if total["unread"] else 0
 
