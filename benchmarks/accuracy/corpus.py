@@ -5,8 +5,8 @@
 CLONES holds git directories named OWNER+NAME/repo; `corpus.jsonl` names code bases, commits and folders.
 `labels.jsonl` has the verdicts: *true* (a bug, or waste), *false*, or *intended* (it happens and is meant).
 Prints, for each code base and in all, the lines of files that use torch, the diagnostics by verdict, the
-precision (those that are true among those read) and the false alarms (false or intended) per 10,000 lines; then what has no
-verdict yet, and verdicts on what is no longer reported. Exit 1 where a diagnostic has no verdict.
+precision (those that are true among those read) and the false alarms (false or intended) per 10,000 lines;
+then what has no verdict yet, and verdicts on what is no longer reported. Exit 1 where one has no verdict.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
             frame.fork(state, dst, other)
     frame.state = first
     if code.is_generator:
-        return frame.make(event, r.Sequence(activation.yielded))
+        return frame.make(event, r.Sequence(v.one_of(activation.yielded)))
     return value
 
 

@@ -353,6 +353,18 @@ def name_of(t: Tensor) -> object:
     return t.made if t.made is not None else frozenset((site.event, site.context) for site in t.may)
 
 
+def one_of(value: Value) -> Value:
+    """Of several values that go by one name, one: each tensor hangs on a graph of its own, whichever that is."""
+    return frozenset(
+        replace(a, must=frozenset())
+        if isinstance(a, Tensor)
+        else Tup(tuple(map(one_of, a.items)))
+        if isinstance(a, Tup)
+        else a
+        for a in value
+    )
+
+
 def part(t: Tensor, step: object = None) -> Tensor:
     """One of the tensors of a structure, or a slice of a tensor: it may hang on the same graphs."""
     return replace(
