@@ -127,6 +127,7 @@ _ALONE = frozenset(
     "optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
 )
 _MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
+_NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # and these, which take numbers out of a graph
 _RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
 _COUNTERS = frozenset({"step", "train"})  # which are numbers and data sets, too, unless they are called
 _SWITCHES = frozenset({"grad", "requires_grad", "training", "data"})
@@ -160,7 +161,9 @@ def relevant(code: Code, by_name: dict[str, list[Code]], names: Names) -> bool:
             *first, last = name.split(".")
             if "optim" in first or last in _ALONE:
                 return True
-            if len(seen) == 1 and (last in _MOVES or (last in _RETURNING and call is not None and call.dst in dropped)):
+            if len(seen) == 1 and (
+                last in _MOVES or last in _NUMBERS or (last in _RETURNING and call is not None and call.dst in dropped)
+            ):
                 return True
             if last in by_name:
                 pending += by_name[last]

@@ -134,7 +134,7 @@ class Project:
         return False
 
     def callers(self, path: Path, names: set[str]) -> list[Path]:
-        """The files that import the one at `path`, or its package, and may call one of these names."""
+        """The files that import the one at `path`, or its package, and may call one of these names; not unit tests."""
         at = path.resolve()
         if self._files is None:
             self._files = [one.resolve() for one in itertools.islice(self._list(), MAX_FILES + 1)]
@@ -146,7 +146,11 @@ class Project:
         found = [
             one
             for one in self._files
-            if one != at and one.suffix == ".py" and self.mentions(one, imports) and self.mentions(one, calls)
+            if one != at
+            and one.suffix == ".py"
+            and not _tests(one)
+            and self.mentions(one, imports)
+            and self.mentions(one, calls)
         ]
         return found[:MAX_CALLERS]
 
@@ -181,6 +185,15 @@ class Project:
                 known = _mentions("")
             self._mentions[path] = known
         return known
+
+
+def _tests(path: Path) -> bool:
+    """Whether a file holds unit tests, which call things in any state on purpose."""
+    return (
+        path.name.startswith(("test_", "conftest"))
+        or path.stem.endswith("_test")
+        or path.parent.name in ("test", "tests")
+    )
 
 
 def _offers(text: str, name: str) -> bool:
