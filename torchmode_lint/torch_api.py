@@ -331,9 +331,12 @@ def effect_of(name: str) -> Effect:
     return Effect.UNKNOWN
 
 
-def described(name: str) -> bool:
-    """Whether a name is described here by itself: then that is taken, even in the library's own repository."""
-    return name in EFFECTS or effect_of(name) is Effect.LIBRARY
+def described(name: str, *, whole_libraries: bool) -> bool:
+    """Whether a name is described here by itself: then that is taken, even in the library's own repository.
+
+    `whole_libraries`: or as one of a library that takes over part of the protocol.
+    """
+    return name in EFFECTS or (whole_libraries and effect_of(name) is Effect.LIBRARY)
 
 
 # Bases whose subclasses are modules, or trainers that a framework drives.

@@ -36,8 +36,8 @@ def name(frame: Frame, module_name: str, wanted: str, level: int) -> Value:
     """What `from module import name` binds."""
     here = _here(frame)
     target = _find(frame, module_name, level)
-    # of torch more is known than its source says; a library that is itself the project is read
-    if not level and (target is None or module_name.startswith("torch")) and described(f"{module_name}.{wanted}"):
+    # what is described by its own name is known better than its source says it
+    if not level and described(f"{module_name}.{wanted}", whole_libraries=target is None):
         return v.just(Ext(f"{module_name}.{wanted}"))
     if wanted == "*":
         _star(frame, target, module_name, level)
