@@ -80,6 +80,8 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
             execution.execute(run, run.enter(None, None, caller.source.code), State())
             run.forget()
             _start_all(run, caller.source.code, caller.state)
+    if callers:
+        run.spent = 0
     _start_all(run, source.code, after)
 
 
