@@ -27,6 +27,7 @@ from torchmode_lint.analysis.project import Project
 from torchmode_lint.config import Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 from torchmode_lint.discovery import STDIN, Found, find_files, project_root
+from torchmode_lint.flow.cfg import Code
 from torchmode_lint.rule import Rule
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.source import UNREADABLE, SourceError, SourceFile, decode, parse_source, shown_path
@@ -157,9 +158,19 @@ def _checked(
     if found and program.blamed:
         callers = loader.project.callers(path, {code.name for code in program.blamed})
         if callers:
-            program = analyse(source, loader=loader, callers=callers)
-            found = _diagnose(program, options, suppress)
+            called = analyse(source, loader=loader, callers=callers)
+            # what no call from elsewhere leads to, or has nothing to do with modes, stands as it was
+            stands = [one for one in found if _home(one, program) not in called.entered]
+            modes = {rule.code for rule in ALL_RULES if rule.of_modes}
+            again = [one for one in _diagnose(called, options, suppress) if one.code in modes]
+            called.quoted |= program.quoted
+            return called, _in_order([*stands, *again])
     return program, found
+
+
+def _home(found: Diagnostic, program: Program) -> Code | None:
+    """The code that a diagnostic is in, where it depends on who calls a function of the file."""
+    return program.within.get((found.span.line, found.span.column, found.code))
 
 
 def _source(data: bytes, path: Path, project: Project) -> SourceFile:

@@ -35,6 +35,11 @@ class Rule:
     check: Callable[[Program], Iterable[Diagnostic]]
 
     @property
+    def of_modes(self) -> bool:
+        """Whether it is about modules' modes or the grad mode (TML1xx, TML2xx), which callers may have set."""
+        return self.code.startswith(("TML1", "TML2"))
+
+    @property
     def summary(self) -> str:
         return self.doc.strip().splitlines()[0]
 

@@ -6,7 +6,8 @@ observed several times. Marks on forwards (trained, fed, ...) hold for a forward
 the graph of an earlier turn of a loop, `left` those of which such a graph goes where the analysis cannot see
 (`entrusted`: into a call), `retained` those whose graph a backward surely keeps. `walked` names the tensors
 that a backward starts from, `operands` what operations made tensors of. `blamed` are the functions that
-nobody in the file calls and from which a diagnostic came.
+nobody in the file calls and from which a diagnostic about modes came, `within` the codes that such diagnostics (line,
+column, rule) are in, and `entered` the codes that other files' calls have led to.
 """
 
 from __future__ import annotations
@@ -191,6 +192,8 @@ class Program:
     asked: set[Identity] = field(default_factory=set)
     sources: Layered[Code, SourceFile] | dict[Code, SourceFile] = field(default_factory=dict)
     blamed: set[Code] = field(default_factory=set)
+    within: dict[tuple[int, int, str], Code] = field(default_factory=dict)
+    entered: set[Code] = field(default_factory=set)
     quoted: set[SourceFile] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
 
@@ -243,13 +246,15 @@ class Program:
         trail: Iterable[Note] = (),
     ) -> Diagnostic:
         root = list(context.chain())[-1].code
-        if root.kind == "function" and root.file is self.source.code:
+        span = self.span(*self.nearest(event, context))
+        if rule.of_modes and root.kind == "function" and root.file is self.source.code:
             self.blamed.add(root)
+            self.within[span.line, span.column, rule.code] = context.code
         return Diagnostic(
             code=rule.code,
             rule=rule.name,
             message=message,
-            span=self.span(*self.nearest(event, context)),
+            span=span,
             severity=rule.severity,
             confidence=confidence,
             trail=tuple(trail),

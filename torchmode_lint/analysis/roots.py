@@ -82,6 +82,7 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
             _start_all(run, caller.source.code, caller.state)
     if callers:
         run.spent = 0
+        run.program.entered = set(run.visited)
     _start_all(run, source.code, after)
 
 
