@@ -361,6 +361,12 @@ def is_module_base(name: str) -> bool:
     return name.startswith(MODULE_BASES) and not name.startswith(("torch.nn.Parameter", "torch.nn.functional."))
 
 
+# Methods that apply a module, whatever its class: those of well-known libraries.
+FORWARDS = frozenset(
+    "generate sample predict forward_features extract_features encode_image encode_text get_image_features "
+    "get_text_features forward_once".split()
+)
+
 # What `x.eval()` of a session of another framework returns is an array, and these are no forwards.
 ARRAY_METHODS = frozenset(
     "transpose reshape astype ravel squeeze flatten swapaxes take repeat dot clip argsort tolist tobytes".split()

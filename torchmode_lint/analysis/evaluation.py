@@ -16,6 +16,7 @@ from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.analysis.values import Path, Site
 from torchmode_lint.diagnostic import Confidence, Note
 from torchmode_lint.protocol import GradMode
+from torchmode_lint.torch_api import FORWARDS
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.program import Forward, Key, Program
@@ -72,8 +73,9 @@ def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False)
     `mode_says_so`: the module was put into eval mode, which is evidence of its own.
     """
     key = group[0].key
-    if in_unit_test(program, key.context):
-        return Confidence.POSSIBLE
+    unseen = group[0].by_method and group[0].module.cls is None and group[0].by_method not in FORWARDS
+    if unseen or in_unit_test(program, key.context):
+        return Confidence.POSSIBLE  # a method of what cannot be seen may do anything: `encode` may be a tokenizer's
     if all(grad_is_off(f) for f in group):
         return Confidence.LIKELY if key in program.returned or key in program.stored else Confidence.CERTAIN
     leaves = key in program.stored or key in program.passed
