@@ -367,11 +367,6 @@ FORWARDS = frozenset(
     "get_text_features forward_once".split()
 )
 
-# What `x.eval()` of a session of another framework returns is an array, and these are no forwards.
-ARRAY_METHODS = frozenset(
-    "transpose reshape astype ravel squeeze flatten swapaxes take repeat dot clip argsort tolist tobytes".split()
-)
-
 
 # Dropout by function: where it is told how much to drop and whether to.
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, containers, imports, iteration, parameters, tensors, tracking
+from torchmode_lint.analysis import (
+    calls,
+    containers,
+    gradients,
+    imports,
+    iteration,
+    modes,
+    parameters,
+    tensors,
+    tracking,
+)
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
@@ -88,7 +98,7 @@ def _tensor_attribute(frame: Frame, event: ev.Event, t: Tensor, name: str) -> Va
     if name == "data":
         return v.just(v.detached(t))
     if name == "grad":
-        tracking.read_grad(frame, event, t)
+        gradients.read_grad(frame, event, t)
         return v.just(Tensor(leaf=Truth.YES, grad=Truth.MAYBE))  # with create_graph=True it hangs on a graph
     if name in api.TENSOR_ATTRIBUTES:
         return v.just(Obj(Expression(f".{name}", (v.just(t),), "attribute")))
@@ -169,13 +179,13 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 record = state.heap.get(identity)
                 if event.name == "training" and isinstance(record, r.Module):
                     truth = calls.truth_of(value, Truth.YES)
-                    modes = {Truth.YES: Mode.TRAIN, Truth.NO: Mode.EVAL}
-                    tracking.set_mode(frame, identity, modes.get(truth, Mode.ENTRY), event)
+                    told = {Truth.YES: Mode.TRAIN, Truth.NO: Mode.EVAL}
+                    modes.set_mode(frame, identity, told.get(truth, Mode.ENTRY), event)
                     continue
                 if event.name in ("grad", "_grad"):
                     _write_grad(frame, event, value, None)
                 if event.name == "requires_grad":
-                    tracking.ask(frame, identity)
+                    modes.ask(frame, identity)
                     continue
                 pair = (identity, event.name)
                 old = state.attrs.get(pair)
@@ -187,11 +197,11 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 tracking.leave(frame, [value])
             case Param(owner, _):
                 if event.name == "requires_grad":
-                    tracking.freeze_owner(frame, owner, calls.truth_of(value, Truth.YES))
+                    modes.freeze_owner(frame, owner, calls.truth_of(value, Truth.YES))
                 elif event.name in ("grad", "_grad"):
                     _write_grad(frame, event, value, owner)
                 elif event.name == "data" and parameters.mentions_gradient(value):
-                    tracking.step_by_hand(frame, event, owner)
+                    gradients.step_by_hand(frame, event, owner)
             case Tensor():
                 if event.name == "requires_grad":
                     tensors.set_requires_grad(frame, atom, calls.truth_of(value, Truth.YES))
@@ -224,11 +234,11 @@ def _forget_conditions(frame: Frame, identity: v.Identity, name: str) -> None:
 def _write_grad(frame: Frame, event: ev.Event, value: Value, owner: v.Identity | None) -> None:
     if value == v.NONE:
         if owner is None:
-            tracking.zero(frame, event, None)
+            gradients.zero(frame, event, None)
         else:
             parameters.zero_owner(frame, event, owner)
     else:
-        tracking.touch_gradients(frame)
+        gradients.touch_gradients(frame)
 
 
 def _delete_attribute(frame: Frame, event: ev.DeleteAttribute) -> None:
@@ -268,7 +278,7 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                         state.heap[identity] = r.Sequence(v.join(record.element, value))
                 else:
                     tracking.mark(frame, frame.run.program.stored, [value])
-                    tracking.thaw_around(frame, Path(identity, "[]"))  # perhaps with a new part that is not frozen
+                    modes.thaw_around(frame, Path(identity, "[]"))  # perhaps with a new part that is not frozen
             case _:
                 tracking.mark(frame, frame.run.program.stored, [value])
 

@@ -9,7 +9,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import construction, doubts, inlining, library, methods, reveal, tracking, unknown_calls
+from torchmode_lint.analysis import (
+    construction,
+    doubts,
+    forwards,
+    inlining,
+    library,
+    methods,
+    modes,
+    reveal,
+    tracking,
+    unknown_calls,
+)
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -119,7 +130,7 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
                 tracking.combine(frame, event, (t for value in arguments.all() for t in frame.tensors(value)))
                 result = operation(frame, arguments)
                 return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
-            return tracking.forward(frame, event, identity, arguments)
+            return forwards.forward(frame, event, identity, arguments)
         case r.Instance(cls):
             called = cls.method("__call__")
             if called is not None:
@@ -132,9 +143,9 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
         case _:
             return unknown_calls.call(frame, event, arguments)
     if "module" in frame.run.evidence.get(identity, ()):
-        return tracking.forward(frame, event, identity, arguments)
+        return forwards.forward(frame, event, identity, arguments)
     if isinstance(identity, Path):
-        if tracking.module_of(frame, identity.base) is None or identity.step in methods.SHARED_NAMES:
+        if modes.module_of(frame, identity.base) is None or identity.step in methods.SHARED_NAMES:
             return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)
         return _call_part(frame, event, identity, arguments, dst)
     doubts.through(frame, identity, arguments)
@@ -146,7 +157,7 @@ def _call_part(frame: Frame, event: Event, identity: Path, arguments: Arguments,
     whole = frame.state.heap.get(identity.base)
     cls = whole.cls if isinstance(whole, r.Module) else None
     if cls is not None and not cls.is_open and isinstance(identity.base, v.Path | v.Site):
-        return tracking.forward(frame, event, identity, arguments)
+        return forwards.forward(frame, event, identity, arguments)
     return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)
 
 

@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import Class, Plain, moves, plain
+from torchmode_lint.analysis.classes import Class
+from torchmode_lint.analysis.mentions import Plain, moves, plain
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking
+from torchmode_lint.analysis import calls, modes
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import named_callees
 from torchmode_lint.analysis.frame import Arguments
+from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func, Obj, Value
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Mode, Truth
@@ -44,7 +44,7 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
     init = cls.method("__init__")
     if init is None:
         for part in _parts(frame, arguments):
-            tracking.blur_mode(frame, part)
+            modes.blur_mode(frame, part)
     if init is not None and not (frame.run.plain(cls.code) is not None and not _parts(frame, arguments)):
         calls.call_method(frame, event, init, site, arguments)
     if cls.is_module:

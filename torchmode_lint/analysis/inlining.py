@@ -16,8 +16,8 @@ from torchmode_lint.flow.events import Variable
 from torchmode_lint.protocol import GradMode
 
 if TYPE_CHECKING:
-    from torchmode_lint.analysis.classes import Plain
     from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.analysis.mentions import Plain
     from torchmode_lint.analysis.state import Slot, State
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Event

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import (
     builtin_functions,
     grad_modes,
+    gradients,
     methods,
+    modes,
     modules,
     operations,
-    tracking,
     unknown_calls,
 )
 from torchmode_lint.analysis import records as r
@@ -103,15 +104,15 @@ def _blur(frame: Frame, arguments: Arguments) -> None:
     for value in arguments.all():
         for atom in frame.reach(value):
             if isinstance(atom, Obj):
-                tracking.blur_mode(frame, atom.id)
+                modes.blur_mode(frame, atom.id)
 
 
 def _library(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     kind = name
     if name.startswith("torch.distributed.autograd"):
-        tracking.touch_gradients(frame)
+        gradients.touch_gradients(frame)
         for value in arguments.all():
-            tracking.backward(frame, event, value, Truth.MAYBE, accumulates=False)
+            gradients.backward(frame, event, value, Truth.MAYBE, accumulates=False)
         return frame.unknown(event)
     unknown_calls.call(frame, event, arguments)
     return frame.make(event, r.Library(kind))

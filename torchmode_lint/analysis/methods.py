@@ -15,12 +15,14 @@ from torchmode_lint.analysis import (
     construction,
     containers,
     doubts,
+    forwards,
     grad_modes,
+    gradients,
     library,
+    modes,
     optimizers,
     parameters,
     tensors,
-    tracking,
     unknown_calls,
     unknowns,
 )
@@ -59,7 +61,7 @@ def call(frame: Frame, event: Event, owner: Atom, name: str, arguments: Argument
             return unknown_calls.call(frame, event, arguments, neutral=True)
         case _:
             if name in api.BACKWARD_METHODS:
-                tracking.backward(frame, event, arguments.first, Truth.MAYBE)
+                gradients.backward(frame, event, arguments.first, Truth.MAYBE)
             return unknown_calls.call(frame, event, arguments)
 
 
@@ -98,9 +100,9 @@ def module_method(
         return me
     if name in api.MODULE_SELF:
         if name == "requires_grad_":
-            tracking.freeze(frame, identity, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
+            modes.freeze(frame, identity, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
         if name == "apply":
-            tracking.blur_mode(frame, identity)
+            modes.blur_mode(frame, identity)
             unknown_calls.call(frame, event, Arguments(tuple(arguments.all())), neutral=True)
         return me
     if name in api.MODULE_PARAMETERS:
@@ -108,17 +110,17 @@ def module_method(
     if name in api.MODULE_CHILDREN:
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named"), modules=True))
     if name == "zero_grad":
-        tracking.zero(frame, event, None, identity)
+        gradients.zero(frame, event, None, identity)
         return v.NONE
     if name == "backward":  # an engine that wraps the module
-        tracking.backward(frame, event, arguments.first, Truth.MAYBE)
+        gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         _leave_to_engine(frame)
         return v.NONE
     if name in ("forward", "__call__"):
         method = record.cls.method(name) if record.cls is not None else None
         if method is not None and construction.trains(record.cls) and name == "__call__":  # type: ignore[arg-type]
             return calls.call_method(frame, event, method, identity, arguments)
-        return tracking.forward(frame, event, identity, arguments)
+        return forwards.forward(frame, event, identity, arguments)
     if name == "step" or name in api.MODULE_NEUTRAL:
         if name == "step":
             _leave_to_engine(frame)
@@ -127,7 +129,7 @@ def module_method(
             return me
         return frame.unknown(event)
     if name == "module":
-        return tracking.forward(frame, event, identity, arguments)
+        return forwards.forward(frame, event, identity, arguments)
     return _module_forward_method(frame, event, identity, record, name, arguments)
 
 
@@ -137,30 +139,28 @@ def _module_forward_method(
     """`model.generate(x)`, `model.encode(x)`: a forward if it is given data."""
     given = [value for value in arguments.all() if not isinstance(v.single(value), Const)]
     frame.run.handed.add(identity)
-    if not given or (record.cls is None and name in api.ARRAY_METHODS):
+    if not given:
         return frame.unknown(event)
     if record.cls is None or record.cls.is_open:
         doubts.doubt(frame)  # what cannot be seen may train: `model.learn(batch)`
-    return tracking.forward(frame, event, identity, arguments, by_method=name)
+    return forwards.forward(frame, event, identity, arguments, by_method=name)
 
 
 def switch(frame: Frame, event: Event, identity: Identity, name: str, arguments: Arguments) -> None:
     if name == "eval":
-        tracking.set_mode(frame, identity, Mode.EVAL, event)
+        modes.set_mode(frame, identity, Mode.EVAL, event)
         return
     flag = arguments.get(0, "mode")
     truth = calls.truth_of(flag, Truth.YES)
     if truth is not Truth.MAYBE:
-        tracking.set_mode(frame, identity, Mode.TRAIN if truth is Truth.YES else Mode.EVAL, event)
+        modes.set_mode(frame, identity, Mode.TRAIN if truth is Truth.YES else Mode.EVAL, event)
         return
     assert flag is not None
     atom = v.single(flag)
     if isinstance(atom, Obj) and isinstance(atom.id, Path) and atom.id.step == "training":
-        tracking.set_mode(frame, identity, Mode.ENTRY, event)  # the mode it had before is restored
+        modes.set_mode(frame, identity, Mode.ENTRY, event)  # the mode it had before is restored
         return
-    branches.split(
-        frame, flag, lambda one, yes: tracking.set_mode(one, identity, Mode.TRAIN if yes else Mode.EVAL, event)
-    )
+    branches.split(frame, flag, lambda one, yes: modes.set_mode(one, identity, Mode.TRAIN if yes else Mode.EVAL, event))
 
 
 def _add_part(frame: Frame, identity: Identity, arguments: Arguments) -> None:
@@ -176,4 +176,4 @@ def _add_part(frame: Frame, identity: Identity, arguments: Arguments) -> None:
 
 
 def _leave_to_engine(frame: Frame) -> None:
-    tracking.touch_gradients(frame)
+    gradients.touch_gradients(frame)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis import gradients, modes
 from torchmode_lint.analysis import records as r
-from torchmode_lint.analysis import tracking
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.classes import strongest
+from torchmode_lint.analysis.dependence import strongest
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Obj, Param, Tensor, Value
 from torchmode_lint.protocol import Gradients, Mode, Truth
@@ -58,10 +58,10 @@ def _container(frame: Frame, event: Event, name: str, arguments: Arguments) -> V
     for value in arguments.all():
         for atom in frame.reach(value):
             if isinstance(atom, Obj):
-                record = tracking.module_of(frame, atom.id)
+                record = modes.module_of(frame, atom.id)
                 if record is not None:
                     parts.add(atom.id)
-                    answers.add(tracking.dependence_of(frame, record))
+                    answers.add(modes.dependence_of(frame, record))
                 elif not isinstance(frame.state.heap.get(atom.id), (r.Sequence, r.Mapping)):
                     answers.add(Truth.MAYBE)
             elif isinstance(atom, v.Anything):
@@ -82,7 +82,7 @@ def _sharing(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
     for atom in arguments.first:
         if isinstance(atom, Obj) and frame.state.heap.get(atom.id) is None and not name.startswith("torch.compile"):
             frame.run.learn(atom.id, "module")
-            tracking.ensure_module(frame, atom.id)
+            modes.ensure_module(frame, atom.id)
     return arguments.first or frame.unknown(event)
 
 
@@ -126,7 +126,7 @@ def _optimizer(frame: Frame, event: Event, name: str, arguments: Arguments) -> V
                     known = False
             case Tensor():
                 known = False
-                tracking.read_grad(frame, event, atom, optimized=True)
+                gradients.read_grad(frame, event, atom, optimized=True)
             case v.Anything():
                 known = False
     record = r.Optimizer(frozenset(owns) if known and owns else None, Gradients.CLEAN, made=True)

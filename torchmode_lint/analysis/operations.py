@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import builtin_functions, calls, tracking, unknown_calls
+from torchmode_lint.analysis import builtin_functions, calls, gradients, tracking, unknown_calls
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Tensor, Value
@@ -84,7 +84,7 @@ def _backward(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     retain = calls.truth_of(
         arguments.get(2, "retain_graph"), calls.truth_of(arguments.get(3, "create_graph"), Truth.NO)
     )
-    tracking.backward(frame, event, arguments.get(0, "tensors") or v.EMPTY, retain, own=True)
+    gradients.backward(frame, event, arguments.get(0, "tensors") or v.EMPTY, retain, own=True)
     return v.NONE
 
 
@@ -92,7 +92,7 @@ def _gradient(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     create = calls.truth_of(arguments.get(4, "create_graph"), Truth.NO)
     retain = calls.truth_of(arguments.get(3, "retain_graph"), create)
     outputs = arguments.get(0, "outputs") or v.EMPTY
-    tracking.backward(frame, event, outputs, retain, accumulates=False, own=True)
+    gradients.backward(frame, event, outputs, retain, accumulates=False, own=True)
     tensors = [t for value in arguments.all() for t in frame.tensors(value)]
     if create is Truth.NO:
         data = frozenset().union(*(t.data for t in tensors))
@@ -103,7 +103,7 @@ def _gradient(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 def _functional(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     """`torch.func` and friends take gradients of whatever they are given."""
     result = unknown_calls.call(frame, event, arguments)
-    tracking.backward(frame, event, v.join_all([result, *arguments.all()]), Truth.MAYBE, accumulates=False)
+    gradients.backward(frame, event, v.join_all([result, *arguments.all()]), Truth.MAYBE, accumulates=False)
     return result
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint.analysis import branches, calls, containers, parameters, tracking
+from torchmode_lint.analysis import branches, calls, containers, gradients, parameters, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -41,7 +41,7 @@ def _binary(frame: Frame, event: ev.Binary | ev.InPlace) -> None:
         if parameters.mentions_gradient(right):
             for atom in left:
                 if isinstance(atom, Param):
-                    tracking.step_by_hand(frame, event, atom.owner)
+                    gradients.step_by_hand(frame, event, atom.owner)
         _grow_in_place(frame, event, left, right)
         list_like = v.single(left)
         if isinstance(list_like, Obj) and isinstance(frame.state.heap.get(list_like.id), r.Sequence):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import doubts, grad_modes, inlining, tracking, unknown_calls
+from torchmode_lint.analysis import doubts, grad_modes, gradients, inlining, modes, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -25,37 +25,37 @@ def method(
     frame: Frame, event: Event, identity: Identity, record: r.Optimizer, name: str, arguments: Arguments
 ) -> Value:
     if name == "zero_grad":
-        tracking.zero(frame, event, identity)
+        gradients.zero(frame, event, identity)
         return v.NONE
     if name == "step":
         closure = [atom for value in arguments.all() for atom in value if isinstance(atom, Func)]
         for func in closure:
             inlining.inline(frame, event, func, Arguments())
         if not closure and any(frame.tensors(value) for value in arguments.all()):
-            tracking.backward(frame, event, arguments.first, Truth.MAYBE)
-            tracking.blur_mode(frame, identity)
+            gradients.backward(frame, event, arguments.first, Truth.MAYBE)
+            modes.blur_mode(frame, identity)
             return frame.unknown(event)
         if any(value != v.NONE for value in arguments.all()):
             doubts.doubt(frame, identity)  # a closure computes the gradients
-        tracking.step(frame, event, identity)
+        gradients.step(frame, event, identity)
         return frame.unknown(event)
     if name == "backward":
-        tracking.backward(frame, event, arguments.first, Truth.MAYBE)
-        tracking.blur_mode(frame, identity)
+        gradients.backward(frame, event, arguments.first, Truth.MAYBE)
+        modes.blur_mode(frame, identity)
         return v.NONE
     if name == "add_param_group":
         frame.state.heap[identity] = replace(record, owns=None)
         return v.NONE
     if name in ("state_dict", "load_state_dict", "__repr__"):
         return frame.unknown(event)
-    tracking.blur_mode(frame, identity)
+    modes.blur_mode(frame, identity)
     unknown_calls.call(frame, event, arguments)
     return frame.unknown(event)
 
 
 def library_method(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if name in api.BACKWARD_METHODS:
-        tracking.backward(frame, event, arguments.first, Truth.MAYBE)
+        gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         return v.NONE
     if name == "scale":
         return arguments.first
@@ -84,7 +84,7 @@ def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:
             isinstance(frame.state.heap.get(atom.id), r.Optimizer) or noted(frame, atom.id, "step")
         ):
             doubts.doubt(frame, atom.id)
-            tracking.step(frame, event, atom.id)
+            gradients.step(frame, event, atom.id)
     return frame.unknown(event)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import calls, tracking, unknown_calls
+from torchmode_lint.analysis import calls, gradients, modes, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -25,15 +25,15 @@ def method(frame: Frame, event: Event, owner: Param, name: str, arguments: Argum
             if name != "detach_":
                 zero_owner(frame, event, owner.owner)
         elif name.endswith("_"):
-            tracking.touch_gradients(frame)
+            gradients.touch_gradients(frame)
         return v.just(owner)
     if name == "requires_grad_":
-        tracking.freeze_owner(frame, owner.owner, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
+        modes.freeze_owner(frame, owner.owner, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
         return v.just(owner)
     if name == "grad":
         return v.just(Param(owner.owner, True))
     if name.endswith("_") and any(mentions_gradient(value) for value in arguments.all()):
-        tracking.step_by_hand(frame, event, owner.owner)
+        gradients.step_by_hand(frame, event, owner.owner)
     unknown_calls.call(frame, event, arguments, neutral=True)
     return v.just(owner)
 
@@ -54,6 +54,6 @@ def mentions_gradient(value: Value) -> bool:
 def zero_owner(frame: Frame, event: Event, identity: Identity) -> None:
     """The gradient of a parameter is cleared by hand: of an optimizer's groups, or of a module."""
     if isinstance(frame.state.heap.get(identity), r.Optimizer):
-        tracking.zero(frame, event, identity)
+        gradients.zero(frame, event, identity)
     else:
-        tracking.zero(frame, event, None, identity)
+        gradients.zero(frame, event, None, identity)

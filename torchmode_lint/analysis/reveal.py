@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis import modes
 from torchmode_lint.analysis import records as r
-from torchmode_lint.analysis import tracking
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.program import Reveal
 from torchmode_lint.protocol import Truth, members
@@ -40,7 +40,7 @@ def _shown(frame: Frame, atom: v.Atom) -> set[str]:
             return _tensor(frame, atom)
         case v.Obj(identity):
             known = frame.state.heap.get(identity)
-            module = tracking.module_of(frame, identity)
+            module = modes.module_of(frame, identity)
             if module is not None:
                 return {str(state.name) for state in members(module.mode)}
             if isinstance(known, r.Optimizer):

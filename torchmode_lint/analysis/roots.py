@@ -17,10 +17,11 @@ from torchmode_lint.analysis import construction, dropouts, execution, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import OverBudget, joined
-from torchmode_lint.analysis.classes import Class, named_callees, relevant
+from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.codes import PROTOCOL
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
+from torchmode_lint.analysis.mentions import named_callees, relevant
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, tracking, unknown_calls
+from torchmode_lint.analysis import calls, gradients, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -29,7 +29,7 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         old_name = arguments.get(99, "retain_variables")
         if old_name is not None:
             retain = calls.truth_of(old_name, Truth.NO)
-        tracking.backward(frame, event, v.just(t), retain, own=True)
+        gradients.backward(frame, event, v.just(t), retain, own=True)
         return v.NONE
     if name in ("detach",):
         return v.just(replace(v.detached(t), made=event))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import doubts, inlining, tracking
+from torchmode_lint.analysis import doubts, forwards, gradients, inlining, modes, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -51,15 +51,15 @@ def call(
         doubts.of_gradients(frame, reached)
         return _unknown_result(frame, made or event, tensors)
     if tensors and optimizers:
-        tracking.backward(frame, event, frozenset(tensors), Truth.MAYBE)
+        gradients.backward(frame, event, frozenset(tensors), Truth.MAYBE)
     data_given = bool(tensors) or any(isinstance(a, Obj) and a.id not in frame.state.heap for a in reached)
     result: Value
     if modules and data_given and len(modules) <= 3:
-        result = tracking.forward(frame, event, modules[0], arguments, direct=False, extra=modules)
+        result = forwards.forward(frame, event, modules[0], arguments, direct=False, extra=modules)
     else:
         result = _unknown_result(frame, made or event, tensors)
     for identity in (*modules, *optimizers):
-        tracking.blur_mode(frame, identity)
+        modes.blur_mode(frame, identity)
     doubts.handed(frame, reached, result)
     for func in functions:
         _call_back(frame, event, func)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, doubts, inlining, methods, optimizers, tracking, unknown_calls
+from torchmode_lint.analysis import calls, doubts, gradients, inlining, methods, modes, optimizers, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -26,7 +26,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
     plain = not arguments.positional and not arguments.rest
     if name == "eval" and plain and not arguments.keywords:
         run.learn(identity, "module")
-        tracking.set_mode(frame, identity, Mode.EVAL, event)
+        modes.set_mode(frame, identity, Mode.EVAL, event)
         return me
     if name == "train" and (plain or _is_flag(arguments)) and set(arguments.keywords) <= {"mode"}:
         run.learn(identity, "switched")
@@ -37,13 +37,13 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
     if name == "step":
         return _unknown_step(frame, event, identity, arguments)
     if name in api.BACKWARD_METHODS:
-        tracking.backward(frame, event, arguments.first if not plain else me, _retains(arguments))
+        gradients.backward(frame, event, arguments.first if not plain else me, _retains(arguments))
         if not plain:
-            tracking.touch_gradients(frame)
+            gradients.touch_gradients(frame)
         return v.NONE
     if name in api.MODULE_EVIDENCE and name != "load_state_dict":
         run.learn(identity, "module")
-        tracking.ensure_module(frame, identity)
+        modes.ensure_module(frame, identity)
         return methods.call(frame, event, Obj(identity), name, arguments, dst)
     if name in ("to", "cuda", "cpu", "float", "double", "half") and _is_placed(identity):
         return me
@@ -51,8 +51,8 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         run.learn(identity, "loaded")
         return frame.unknown(event)
     if name in ("requires_grad_", "retain_grad"):
-        tracking.ask(frame, identity)
-        tracking.thaw_around(frame, identity)
+        modes.ask(frame, identity)
+        modes.thaw_around(frame, identity)
         return me
     if name == "item" and plain and not arguments.keywords:
         return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))
@@ -61,7 +61,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
     if name == "prepare" and arguments.positional:
         return arguments.positional[0] if len(arguments.positional) == 1 else v.just(Tup(arguments.positional))
     if "module" in run.evidence.get(identity, ()):
-        record = tracking.ensure_module(frame, identity)
+        record = modes.ensure_module(frame, identity)
         return methods.module_method(frame, event, identity, record, name, arguments)
     if _is_open_self(frame, identity):
         _blur_self(frame, identity)
@@ -94,10 +94,10 @@ def _blur_self(frame: Frame, identity: Identity) -> None:
         if owner == identity:
             for atom in frame.reach(value):
                 if isinstance(atom, Obj):
-                    tracking.blur_mode(frame, atom.id)
+                    modes.blur_mode(frame, atom.id)
     for key in list(frame.state.heap):
         if isinstance(key, Path) and key.base == identity:
-            tracking.blur_mode(frame, key)
+            modes.blur_mode(frame, key)
 
 
 def instance_method(
@@ -105,16 +105,16 @@ def instance_method(
 ) -> Value:
     if record.cls.is_open or name in api.BACKWARD_METHODS:
         if name in api.BACKWARD_METHODS:
-            tracking.backward(frame, event, arguments.first, Truth.MAYBE)
+            gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         _blur_self(frame, identity)
     return unknown_calls.call(frame, event, arguments)
 
 
 def _unknown_zero_grad(frame: Frame, event: Event, identity: Identity) -> Value:
     if optimizers.noted(frame, identity, "zero_grad"):
-        tracking.zero(frame, event, identity)
+        gradients.zero(frame, event, identity)
     else:
-        tracking.zero(frame, event, None)
+        gradients.zero(frame, event, None)
     return v.NONE
 
 
@@ -134,7 +134,7 @@ def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arg
     ):
         return optimizers.step_through(frame, event, arguments)
     if any(frame.tensors(value) for value in arguments.all()):
-        tracking.touch_gradients(frame)
-        tracking.backward(frame, event, arguments.first, Truth.MAYBE)
+        gradients.touch_gradients(frame)
+        gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         return frame.unknown(event)
     return unknown_calls.call(frame, event, arguments)

@@ -1,0 +1,141 @@
+"""Whether modules of a class depend on the mode: which layers its methods name, and whether they read the mode.
+
+Not modelled: layers that are only put in from outside after construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis.classes import Class
+from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.flow import events as ev
+from torchmode_lint.protocol import Truth
+from torchmode_lint.torch_api import Effect, effect_of
+
+if TYPE_CHECKING:
+    from torchmode_lint.flow.cfg import Code
+
+
+_SELF_TRAINING = "self.training"
+_MAX_CLASSES = 200
+
+
+def constants(code: Code) -> dict[int, object]:
+    """The registers of a code object that hold a literal."""
+    return {event.dst: event.value for block in code.blocks for event in block.events if isinstance(event, ev.Constant)}
+
+
+def dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:
+    """Whether a module of this class computes differently by mode."""
+    if cls.dependent is None:
+        cls.dependent = Truth.NO  # what a class that contains itself adds
+        cls.dependent = _dependence(cls, lookup, {cls.code})
+    return cls.dependent
+
+
+def _dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
+    answers = {Truth.NO}
+    for one in cls.line():
+        answers.add(_code_dependence(one.code, lookup, seen))
+        if _takes_modules(one.code):
+            answers.add(Truth.MAYBE)
+    for base in cls.external_bases():
+        if base not in ("torch.nn.Module", "builtins.object", "torch.nn.Sequential", "abc.ABC"):
+            known = base.startswith(("torchvision.", "timm.", "transformers.", "diffusers."))
+            answers.add(Truth.YES if known else Truth.NO if base.startswith("torch.nn.") else Truth.MAYBE)
+    return strongest(answers)
+
+
+def strongest(answers: set[Truth]) -> Truth:
+    """Of the parts of a module: YES if one surely depends, else MAYBE if one may."""
+    if Truth.YES in answers:
+        return Truth.YES
+    return Truth.MAYBE if Truth.MAYBE in answers else Truth.NO
+
+
+def _takes_modules(cls_code: Code) -> bool:
+    """Whether a constructor keeps an argument that the class later calls, or puts one into a container."""
+    called = {name for name, event in named_callees(cls_code) if event is not None}
+    for init in (code for code in cls_code.codes if code.name == "__init__"):
+        parameters = {parameter.name for parameter in init.parameters[1:]}
+        given: set[int] = set()
+        names: dict[int, str] = {}
+        for block in init.blocks:
+            for event in block.events:
+                match event:
+                    case ev.Load(dst=dst, variable=variable):
+                        names[dst] = variable.name
+                        if variable.name in parameters and variable.scope == init.scope:
+                            given.add(dst)
+                    case ev.Attribute(dst=dst, obj=obj, name=name):
+                        names[dst] = f"{names.get(obj, '?')}.{name}"
+                    case ev.SetAttribute(name=name, src=src) if src in given and f"self.{name}" in called:
+                        return True
+                    case ev.Call(func=func, arguments=arguments):
+                        last = names.get(func, "?").rpartition(".")[2]
+                        if last in ("ModuleList", "ModuleDict", "Sequential") and any(
+                            a.src in given for a in arguments
+                        ):
+                            return True
+    return False
+
+
+def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
+    answers = {Truth.NO}
+    literals: dict[int, object] | None = None
+    for name, call in named_callees(code):
+        if name.endswith(_SELF_TRAINING):
+            return Truth.YES
+        if name.startswith(("self.", "?", "super")):
+            continue
+        target = lookup(code, name)
+        if isinstance(target, str):
+            if literals is None:
+                literals = {}
+                for inner in code.walk():
+                    literals.update(constants(inner))
+            answers.add(layer_dependence(target, call, literals))
+        elif isinstance(target, Class):
+            if target.code not in seen and len(seen) < _MAX_CLASSES:
+                seen.add(target.code)
+                if target.is_module:
+                    answers.add(_dependence(target, lookup, seen) if target.dependent is None else target.dependent)
+        elif target is not None:
+            if target not in seen and len(seen) < _MAX_CLASSES:
+                seen.add(target)
+                answers.add(_code_dependence(target, lookup, seen))
+        if Truth.YES in answers:
+            return Truth.YES
+    return strongest(answers)
+
+
+def layer_dependence(name: str, call: ev.Call | None, literals: dict[int, object]) -> Truth:
+    """What naming (`call` None) or calling an external name adds to the module that does it."""
+    effect = effect_of(name)
+    if effect is Effect.DEPENDENT:
+        return Truth.YES
+    if effect in (Effect.FACTORY, Effect.PRETRAINED):
+        return Truth.YES if call is not None else Truth.NO
+    if effect in (Effect.DROPPED, Effect.DROPPING, Effect.RUNNING):
+        if call is None:
+            return Truth.NO  # what is only named is called elsewhere, with its arguments
+        return _switch(effect, name, call, literals)
+    if effect is Effect.UNKNOWN and call is not None and name.rpartition(".")[2][:1].isupper():
+        return Truth.MAYBE
+    return Truth.NO
+
+
+def _switch(effect: Effect, name: str, call: ev.Call, literals: dict[int, object]) -> Truth:
+    keyword = {Effect.DROPPED: "dropout", Effect.DROPPING: "dropout", Effect.RUNNING: "track_running_stats"}[effect]
+    if "Dropout" in name:
+        keyword = "p"
+    for position, argument in enumerate(call.arguments):
+        if argument.keyword == keyword or (keyword == "p" and position == 0 and argument.keyword is None):
+            if argument.src in literals:
+                return Truth.YES if literals[argument.src] else Truth.NO
+            return Truth.YES
+        if argument.star == "**":
+            return Truth.MAYBE
+    return Truth.YES if effect is Effect.DROPPED else Truth.NO

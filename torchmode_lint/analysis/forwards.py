@@ -1,0 +1,159 @@
+"""Forwards: a module is applied, a graph is built, and in the recording pass it is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import calls, doubts, modes, renaming
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.program import Forward
+from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
+from torchmode_lint.protocol import GradMode, Graph, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.frame import Arguments, Frame
+    from torchmode_lint.flow.events import Event
+
+
+_RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
+
+
+def forward(
+    frame: Frame,
+    event: Event,
+    identity: Identity,
+    arguments: Arguments,
+    *,
+    direct: bool = True,
+    by_method: str = "",
+    extra: Iterable[Identity] = (),
+) -> Value:
+    """A module is applied to its arguments: a new graph, an observation."""
+    record = modes.ensure_module(frame, identity)
+    inputs = [t for value in arguments.all() for t in frame.tensors(value)]
+    inputs_grad = _require_grad(inputs)
+    grad = GradMode.OFF if any(t.volatile for t in inputs) else frame.state.grad
+    off = GradMode.OFF in grad
+    if not off and direct:
+        doubts.applied(frame, event, identity)
+    if frame.run.recording:
+        frame.run.program.forwards.append(
+            Forward(
+                event=event,
+                context=frame.context,
+                identity=identity,
+                module=replace(record, dependent=_dependence(frame, identity, record)),
+                grad=grad,
+                grad_why=frame.state.grad_why,
+                turn=frame.state.turn(),
+                direct=direct,
+                synthetic=_synthetic(frame, arguments),
+                inputs_grad=inputs_grad,
+                inner=_is_inner(frame, identity),
+                by_method=by_method,
+                loop=next(reversed(frame.state.loops), None),
+            )
+        )
+        given = [calls.element_of(atom) for value in arguments.all() for atom in frame.reach(value)]
+        frame.run.program.batches |= {one for one in given if one is not None}
+    site = frame.fresh(event)
+    inputs = [
+        t for value in arguments.all() for t in frame.tensors(renaming.renamed(value, site, renaming.older(site)))
+    ]
+    frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
+    data = frozenset({site}).union(*(t.data for t in inputs))
+    if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
+        free = Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct)
+        if _switches_on(record):
+            return v.just(replace(free, leaf=Truth.MAYBE, grad=Truth.MAYBE))
+        if grad is not GradMode.OFF:
+            unknown = [a for value in arguments.all() for a in frame.reach(value) if calls.may_hide_tensor(frame, a)]
+            if _was_handed_on(frame, identity):
+                free = replace(free, grad=Truth.MAYBE)
+            elif unknown:
+                free = replace(calls.in_doubt(free, unknown), leaf=Truth.YES)
+        return v.just(free)
+    frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
+    sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
+    must: frozenset[Site] = frozenset()
+    if direct and not off:  # what it is applied to is walked through, even where its own parameters are not
+        must = must.union(*(t.must for t in inputs), {site} if sure else ())
+    sure = bool(must)
+    whole = Tensor(
+        may=frozenset({site}).union(*(t.may for t in inputs)),
+        must=must,
+        data=data,
+        leaf=Truth.NO if sure else Truth.MAYBE,
+        grad=Truth.YES if sure else Truth.MAYBE,
+        exact=direct,
+        asked=any(t.asked for t in inputs),
+    )
+    if record.name in _RECURRENT and direct:
+        one = v.just(whole)
+        return v.just(v.Tup((one, v.just(v.Tup((one, one))) if _RECURRENT[record.name] else one)))
+    return v.just(whole)
+
+
+def _dependence(frame: Frame, identity: Identity, record: r.Module) -> Truth:
+    """Whether the module depends on the mode; a part of one that does not, does not either."""
+    found = modes.dependence_of(frame, record)
+    if found is Truth.MAYBE and isinstance(identity, Path):
+        whole = frame.state.heap.get(identity.base)
+        if isinstance(whole, r.Module) and whole.cls is not None and modes.dependence_of(frame, whole) is Truth.NO:
+            return Truth.NO
+    return found
+
+
+def _require_grad(inputs: Iterable[Tensor]) -> Truth:
+    answer = Truth.NO
+    for t in inputs:
+        if t.asked or (t.grad is Truth.YES and not t.may):
+            return Truth.YES
+        if t.may:
+            answer = Truth.MAYBE
+    return answer
+
+
+def _synthetic(frame: Frame, arguments: Arguments) -> bool:
+    tensors = [t for value in arguments.all() for t in frame.tensors(value)]
+    unknown = any(
+        isinstance(atom, (Obj, v.Anything)) and not (isinstance(atom, Obj) and atom.id in frame.state.heap)
+        for value in arguments.all()
+        for atom in value
+    )
+    return bool(tensors) and all(t.synthetic for t in tensors) and not unknown
+
+
+def _switches_on(record: r.Module) -> bool:
+    """Whether a module's own code switches gradients on, whatever mode it is called in."""
+    if record.cls is None:
+        return False
+    named = (name for one in record.cls.line() for name, _ in named_callees(one.code))
+    if any(name.rpartition(".")[2] in ("enable_grad", "set_grad_enabled") for name in named):
+        return True
+    return any(isinstance(a, v.Func) and a.grad in ("on", "unknown") for a in record.cls.method("forward") or ())
+
+
+def _was_handed_on(frame: Frame, identity: Identity) -> bool:
+    """Whether code that cannot be seen had the module, or what it is a part of, and may have thawed parts of it."""
+    while isinstance(identity, Path):
+        if identity in frame.run.handed:
+            return True
+        identity = identity.base
+    return identity in frame.run.handed
+
+
+def _is_inner(frame: Frame, identity: Identity) -> bool:
+    """Whether the forward runs in a module's own method (its mode is that module's business)."""
+    for at in frame.context.chain():
+        cls = frame.run.class_of.get(at.code)
+        if cls is not None:
+            return cls.is_module
+        if at.code.kind not in ("lambda",) and at.code.parent is not None and at.code.parent.kind == "function":
+            continue
+        return False
+    return False

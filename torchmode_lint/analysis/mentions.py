@@ -1,0 +1,184 @@
+"""What a code object names, and whether that can be of the protocol: screens by words, before any interpretation."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from torchmode_lint.analysis.classes import Class
+from torchmode_lint.flow import events as ev
+from torchmode_lint.torch_api import Effect, effect_of
+
+if TYPE_CHECKING:
+    from torchmode_lint.flow.cfg import Code
+
+
+_MAX_CODES = 200
+_MAX_FOLLOWED = 20
+_BUILTINS = frozenset(dir(builtins))
+
+
+def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.Call | None]]:
+    """Every dotted name that a code object mentions; calls with their event.
+
+    `inside`: with the codes inside it.
+    """
+    pending = [code]
+    while pending:
+        at = pending.pop()
+        if inside:
+            pending += at.codes
+        names: dict[int, str] = {}
+        for block in at.blocks:
+            for event in block.events:
+                match event:
+                    case ev.Load(dst=dst, variable=variable):
+                        names[dst] = variable.name
+                        yield variable.name, None
+                    case ev.Attribute(dst=dst, obj=obj, name=name):
+                        base = names.get(obj, "?")
+                        names[dst] = f"{base}.{name}"
+                        yield names[dst], None
+                    case ev.Copy(dst=dst, src=src) if src in names:
+                        names[dst] = names[src]
+                    case ev.Call(func=func):
+                        yield names.get(func, "?"), event
+
+
+# What moves or shows a state of the protocol: code that names none of these has nothing to report.
+_ALONE = frozenset(
+    "backward eval no_grad inference_mode enable_grad set_grad_enabled zero_grad requires_grad_ autograd "
+    "optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
+)
+_MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
+_NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # and these, which take numbers out of a graph
+_RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
+_COUNTERS = frozenset({"step", "train"})  # which are numbers and data sets, too, unless they are called
+_SWITCHES = frozenset({"grad", "requires_grad", "training", "data"})
+_ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
+
+
+def moves(code: Code) -> bool:
+    """Whether a code object itself names a move of the protocol, or applies something that it was given."""
+    for name, call in named_callees(code):
+        *first, last = name.split(".")
+        if last in _ALONE or last in _MOVES or "optim" in first:
+            return True
+        if call is not None and (name.startswith("self.") or name in {p.name for p in code.parameters}):
+            return True
+    return False
+
+
+def relevant(code: Code, by_name: dict[str, list[Code]], names: Names) -> bool:
+    """Whether a code object, or one that it may call by name, names anything of the protocol."""
+    seen: set[Code] = set()
+    pending = [code]
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if any(_ALONE.intersection(decorator.split(".")) for decorator in at.decorators):
+            return True
+        dropped = {e.src for inner in at.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
+        for name, call in named_callees(at):
+            *first, last = name.split(".")
+            if "optim" in first or last in _ALONE:
+                return True
+            if len(seen) == 1 and (
+                last in _MOVES or last in _NUMBERS or (last in _RETURNING and call is not None and call.dst in dropped)
+            ):
+                return True
+            if last in by_name:
+                pending += by_name[last]
+            elif call is not None and len(seen) <= _MAX_FOLLOWED:
+                elsewhere = names.elsewhere(at, name)
+                pending += [elsewhere] if elsewhere is not None else ()
+    return False
+
+
+class Names(Protocol):
+    """Who knows what a name means: `Codes`."""
+
+    def lookup(self, code: Code, name: str) -> str | Class | Code | None: ...
+
+    def elsewhere(self, code: Code, name: str) -> Code | None:
+        """The function or class of another file that a name means, if that file makes moves of the protocol."""
+        ...
+
+    def methods(self, code: Code, name: str) -> list[Code]:
+        """The methods that `self.name` may mean in a method of a class."""
+        ...
+
+
+_MEANT = frozenset(
+    {
+        *(Effect.LAYER, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING, Effect.RUNNING, Effect.CONTAINER),
+        *(Effect.SHARING, Effect.FACTORY, Effect.PRETRAINED, Effect.OPTIMIZER, Effect.LOADER, Effect.LIBRARY),
+        *(Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG, Effect.PARAMETER, Effect.VARIABLE, Effect.BACKWARD),
+        *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.COPY, Effect.STATELESS),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What a code object that is nothing of the protocol, with all it may call, does to its arguments.
+
+    `reads` and `writes` are the names of the attributes that it mentions and sets; `events` is its size.
+    """
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    events: int
+
+
+def plain(code: Code, names: Names) -> Plain | None:
+    """What a code object does if neither it nor anything it may call names the protocol; None if one does."""
+    seen: set[Code] = set()
+    reads: set[str] = set()
+    writes: set[str] = set()
+    events = 0
+    pending = [code]
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if len(seen) > _MAX_CODES or at.is_generator:
+            return None
+        for name, call in named_callees(at):
+            last = name.rpartition(".")[2]
+            if last in _ALONE or ("." in name and last in _ATTRIBUTES and (call is not None or last not in _COUNTERS)):
+                return None
+            reads.add(last)
+            if call is not None:
+                if _may_apply(at, name, names):
+                    return None
+                continue
+            target = names.lookup(at, name)
+            if isinstance(target, str):
+                if effect_of(target) in _MEANT:
+                    return None
+            elif isinstance(target, Class):
+                pending.append(target.code)
+            elif target is not None:
+                pending.append(target)
+            elif name.startswith("self.") and "." not in name[5:]:
+                pending += names.methods(at, name[5:])
+        for inner in at.walk():
+            for block in inner.blocks:
+                events += len(block.events)
+                writes.update(event.name for event in block.events if isinstance(event, ev.SetAttribute))
+    return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events)
+
+
+def _may_apply(code: Code, name: str, names: Names) -> bool:
+    """Whether what is called may be a module that is not among the arguments: an attribute, a global variable."""
+    if name.startswith("self.") and "." not in name[5:]:
+        return not names.methods(code, name[5:])
+    return (
+        name.isidentifier() and name not in code.locals and name not in _BUILTINS and names.lookup(code, name) is None
+    )

@@ -1,0 +1,115 @@
+"""Modules: which mode they are in, with their parts, and whether their parameters require grad."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torchmode_lint.analysis import calls
+from torchmode_lint.analysis import records as r
+from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.dependence import dependence
+from torchmode_lint.analysis.values import Identity, Obj, Path
+from torchmode_lint.protocol import Gradients, Mode, Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.events import Event
+
+
+def module_of(frame: Frame, identity: Identity) -> r.Module | None:
+    """What is known of a module; a part of a module that nobody touched has the mode of the whole."""
+    record = frame.state.heap.get(identity)
+    if isinstance(record, r.Module):
+        return record
+    if record is None and isinstance(identity, Path):
+        whole = module_of(frame, identity.base)
+        if whole is not None:
+            dependent = Truth.NO if whole.dependent is Truth.NO else Truth.MAYBE
+            return r.Module(whole.mode, whole.why, dependent, None, whole.frozen)
+    return None
+
+
+def ensure_module(frame: Frame, identity: Identity) -> r.Module:
+    """The record of something that is used as a module, made if it has none."""
+    known = module_of(frame, identity)
+    if known is None:
+        known = r.Module(Mode.ENTRY)
+    if frame.state.heap.get(identity) is None:
+        frame.state.heap[identity] = known
+    return known
+
+
+def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen: bool = True) -> None:
+    """Put a module and all its parts into a mode."""
+    ensure_module(frame, identity)
+    seen: set[Identity] = set()
+    pending = [identity]
+    why = frozenset({frame.point(event)})
+    heap = frame.state.heap
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        record = heap.get(at)
+        if isinstance(record, r.Module):
+            heap[at] = replace(record, mode=mode, why=why, chosen=chosen)
+            pending += record.parts
+        elif isinstance(record, (r.Sequence, r.Mapping)):
+            pending += [a.id for a in frame.reach(v.just(Obj(at))) if isinstance(a, Obj)]
+        for key, other in heap.items():
+            if isinstance(key, Path) and key.base == at and isinstance(other, r.Module):
+                pending.append(key)
+        for (owner, _), value in frame.state.attrs.items():
+            if owner == at:
+                pending += [a.id for a in v.objects_in(value) if a.id in heap]
+
+
+def blur_mode(frame: Frame, identity: Identity) -> None:
+    """An unseen function had the module: it may have switched the mode, or frozen it."""
+    record = frame.state.heap.get(identity)
+    frame.run.handed.add(identity)
+    if isinstance(record, r.Module) and Mode.ENTRY not in record.mode:
+        frame.state.heap[identity] = replace(record, mode=record.mode | Mode.ENTRY)
+    elif isinstance(record, r.Optimizer):
+        frame.state.heap[identity] = replace(record, grads=Gradients.ENTRY)
+
+
+def dependence_of(frame: Frame, record: r.Module) -> Truth:
+    """Whether the module computes differently by mode, its class followed."""
+    if record.cls is not None:
+        return dependence(record.cls, frame.run.lookup)
+    return record.dependent
+
+
+def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:
+    """All parameters of a module are set to require grad, or not to."""
+    record = ensure_module(frame, identity)
+    frozen = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}.get(requires, Truth.MAYBE)
+    frame.state.heap[identity] = replace(record, frozen=frozen)
+    if frozen is not Truth.YES:
+        thaw_around(frame, identity)
+
+
+def thaw_around(frame: Frame, identity: Identity) -> None:
+    """Of the modules that something is a part of, not all parameters are frozen any more."""
+    heap = frame.state.heap
+    while isinstance(identity, Path):
+        identity = identity.base
+        whole = heap.get(identity)
+        if isinstance(whole, r.Module) and whole.frozen is Truth.YES:
+            heap[identity] = replace(whole, frozen=Truth.MAYBE)
+
+
+def freeze_owner(frame: Frame, identity: Identity, requires: Truth) -> None:
+    """The parameters of a module, one by one in a loop, are set to require grad, or not to."""
+    if not isinstance(frame.state.heap.get(identity), r.Optimizer):
+        freeze(frame, identity, requires)
+
+
+def ask(frame: Frame, identity: Identity) -> None:
+    """Something unknown is made to require grad, or may be."""
+    element = calls.element_of(Obj(identity))
+    if element is not None:
+        frame.run.program.asked.add(element)
