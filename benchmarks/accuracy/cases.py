@@ -26,6 +26,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from report import report_on
 from repositories import clone_of, lay_out
 
 HERE = Path(__file__).parent
@@ -72,33 +73,27 @@ def lines(case: Row, git: Path, commit: str, before: bool) -> list[int]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(git, commit, root)
-        found = [one for one in findings(root, case["path"]) if one["rule"] in accepted]
+        report = report_on([case["path"]], root, timeout=600)
+        if report["errors"]:
+            raise ValueError(report["errors"][0]["message"])
+        found = [one for one in report["findings"] if one["rule"] in accepted]
         if case["path"].endswith(".ipynb"):
             cells = {case.get("cell"), *(alt["cell"] for alt in case.get("alt_cells", []) if before)}
-            return sorted(one["line"] for one in found if one["cell"] is None or one["cell"] in cells)
+            found = [one for one in found if one["cell"] in cells]
+        if case["kind"] == "pair" and case["path"].endswith(".ipynb"):
+            return sorted(one["line"] for one in found)
         if case["kind"] == "pair":
             source = (root / case["path"]).read_text("utf-8", "replace")
             first, last = span_of(source, case.get("function", ""), case["line"])
         else:
             reach = 2 if case["kind"] == "look-alike" else 15
-            first, last = case["line"] - reach, case.get("end_line", case["line"]) + reach
+            first, last = case["line"] - reach, case["line"] + reach
     near = case.get("alt_lines", []) if before else []
     return sorted(
         one["line"]
         for one in found
         if first <= one["line"] <= last or any(abs(one["line"] - line) <= 3 for line in near)
     )
-
-
-def findings(root: Path, path: str) -> list[Row]:
-    """The default diagnostics of one file. Raises ValueError where the checker fails."""
-    command = [sys.executable, "-m", "torchmode_lint", "check", path, "--project-root", ".", "--isolated"]
-    ended = subprocess.run(
-        [*command, "--output-format", "json"], cwd=root, capture_output=True, text=True, timeout=600, check=False
-    )
-    if ended.returncode not in (0, 1):
-        raise ValueError(f"exit {ended.returncode}: {ended.stderr.strip()[-200:] or ended.stdout[-200:]}")
-    return list(json.loads(ended.stdout)["findings"])
 
 
 def span_of(source: str, function: str, line: int) -> tuple[int, int]:

@@ -16,12 +16,12 @@ import collections
 import concurrent.futures
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from report import report_on
 from repositories import clone_of, lay_out
 
 HERE = Path(__file__).parent
@@ -84,17 +84,7 @@ def checked(base: Row, clones: Path) -> Row | None:
         lay_out(git, base["commit"], root)
         for part in base["exclude"]:
             shutil.rmtree(root / part, ignore_errors=True)
-        command = [sys.executable, "-m", "torchmode_lint", "check", *base["folders"]]
-        ended = subprocess.run(
-            [*command, "--project-root", ".", "--isolated", "--output-format", "json"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not ended.stdout:
-            raise SystemExit(f"{base['id']}: exit {ended.returncode}: {ended.stderr[-300:]}")
-        report: Row = json.loads(ended.stdout)
+        report = report_on(base["folders"], root)
         report["lines"] = sum(lines_with_torch(root / part) for part in base["folders"])
         return report
 

@@ -1,10 +1,10 @@
 """Check real trees and hold every diagnostic against the verdicts of whoever read it.
 
-    python benchmarks/trees.py timm=FOLDER torch=FOLDER transformers=FOLDER
+    python benchmarks/accuracy/trees.py timm=FOLDER torch=FOLDER transformers=FOLDER
 
 A FOLDER is a package's folder as its wheel holds it (unpack the wheel, or use site-packages); nothing of
 it is imported. Prints files, errors, time and diagnostics by rule for each tree, and those that
-`benchmarks/trees.jsonl` has no verdict on. A tree is checked in two processes, half of its files each.
+`benchmarks/accuracy/trees.jsonl` has no verdict on. A tree is checked in two processes, half of its files each.
 Exit 1 where a file could not be checked or a tree's run crashed.
 """
 
@@ -13,10 +13,11 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from report import report_on
 
 Report = dict[str, Any]
 LABELS = Path(__file__).parent / "trees.jsonl"
@@ -60,16 +61,6 @@ def checked(folder: Path) -> Report:
     stats["seconds"] = max(report["stats"]["seconds"] for report in reports)
     whole: Report = {name: [one for report in reports for one in report[name]] for name in ("findings", "errors")}
     return whole | {"stats": stats}
-
-
-def report_on(files: list[str], root: Path) -> Report:
-    """The JSON report on some files of a tree, checked in one process."""
-    command = [sys.executable, "-m", "torchmode_lint", "check", *files, "--isolated", "--project-root", "."]
-    ended = subprocess.run([*command, "--output-format", "json"], cwd=root, capture_output=True, text=True, check=False)
-    if ended.returncode not in (0, 1, 2) or not ended.stdout:
-        raise SystemExit(f"the check of {root} ended with {ended.returncode}: {ended.stderr[-500:]}")
-    report: Report = json.loads(ended.stdout)
-    return report
 
 
 if __name__ == "__main__":
