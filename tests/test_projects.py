@@ -13,6 +13,7 @@ import pytest
 from commands import FIXTURES
 from markers import parse_markers
 from test_fixtures import differences
+from torchmode_lint.analysis import loader
 from torchmode_lint.config import Options
 from torchmode_lint.discovery import Found
 from torchmode_lint.engine import FileReport, check_bytes, check_file, check_paths, on_deep_stack
@@ -60,3 +61,10 @@ def test_there_are_at_least_five_projects_and_bugs_in_most_of_them() -> None:
     assert len(PROJECTS) >= 5
     marked = [project for project in PROJECTS if any(parse_markers(path.read_text()) for path in files_of(project))]
     assert len(marked) >= 5
+
+
+def test_a_run_that_forgets_between_files_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = FIXTURES / "projects" / "called_from_elsewhere"
+    together = run(project, files_of(project))
+    monkeypatch.setattr(loader, "MAX_KEPT", 0)
+    assert run(project, files_of(project)) == together

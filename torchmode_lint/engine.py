@@ -107,11 +107,12 @@ class Loaders:
         self._last: tuple[Path, Loader] | None = None
 
     def of(self, path: Path) -> Loader:
-        """The loader of a file's project. Files come ordered by project, so the last one is kept."""
+        """The loader of the project of the file that is next. Files come ordered by project: the last one is kept."""
         root = rooted(self.options, path).project_root
         assert root is not None
         if self._last is None or self._last[0] != root:
             self._last = (root, Loader(Project(root, lambda: (found.path for found in find_files([root])))))
+        self._last[1].trim()
         return self._last[1]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Variable
     from torchmode_lint.source import SourceFile
 
-MAX_FILES = 60
+MAX_IMPORTED = 60
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -121,7 +121,7 @@ class Codes:
     def meaning(self, imported: v.Imported) -> Value:
         """What a name of another file means. Past so many files, something unknown."""
         if imported.path not in self._reached:
-            if len(self._reached) >= MAX_FILES:
+            if len(self._reached) >= MAX_IMPORTED:
                 assert self.main is not None
                 return v.just(v.Obj(v.Path(self.main.context, f"{imported.path.stem}.{imported.name}")))
             self._reached.add(imported.path)

@@ -93,7 +93,7 @@ class Loader:
     _cut_short: set[Path] = field(default_factory=set)
 
     def trim(self) -> None:
-        """Forget everything once it is much; between two files only."""
+        """Forget everything once it is much; only before a file is read, which is then read anew by all."""
         if len(self.project.sources) > MAX_KEPT:
             for kept in (self.globals, self.scopes, self.sources, self.classes, self.class_of, self.defaults):
                 kept.clear()

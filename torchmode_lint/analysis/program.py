@@ -7,7 +7,7 @@ the graph of an earlier turn of a loop, `left` those of which such a graph goes 
 (`entrusted`: into a call), `retained` those whose graph a backward surely keeps. `walked` names the tensors
 that a backward starts from, `operands` what operations made tensors of. `blamed` are the functions that
 nobody in the file calls and from which a diagnostic about modes came, `within` the codes that such diagnostics (line,
-column, rule) are in, and `entered` the codes that other files' calls have led to.
+column, rule) are in, and `entered` the codes that the file's body and calls from other files have led to.
 """
 
 from __future__ import annotations

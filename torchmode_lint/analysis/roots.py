@@ -51,7 +51,6 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Pro
     drops = DROPPING.search(source.text)
     if not (drops or PROTOCOL.search(source.text)) or not loader.project.knows_torch(source):
         return Program(source)
-    loader.trim()
     interpreter = Interpreter(Program(source), loader)
     for _ in range(MAX_ROUNDS):
         interpreter.grew_shared = False
