@@ -21,17 +21,15 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event
 
 
+# Methods of dicts and lists that put something into them, none of which a tensor has.
+_GROWING = ("update", "append", "extend", "insert", "setdefault")
+
+
 def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Arguments) -> Value:
     """A method of a tensor, or of a structure of tensors that something unknown returned."""
     if name == "backward":
-        gave = arguments.get(1, "retain_graph")
-        retain = calls.truth_of(gave, calls.truth_of(arguments.get(2, "create_graph"), Truth.NO))
-        old_name = arguments.get(99, "retain_variables")
-        if old_name is not None:
-            retain = calls.truth_of(old_name, Truth.NO)
-        gradients.backward(frame, event, v.just(t), retain, own=True)
-        return v.NONE
-    if name in ("detach",):
+        return _backward(frame, event, t, arguments)
+    if name == "detach":
         return v.just(replace(v.detached(t), made=event))
     if name == "detach_":
         frame.state.replace_tensor(t, v.detached(t))
@@ -61,7 +59,11 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         changed = replace(changed, leaf=t.leaf if not changed.may else changed.leaf)
         frame.state.replace_tensor(t, changed)
         return v.just(changed)
-    if not t.exact and name in ("items", "values", "keys", "update", "append", "get", "split", "chunk", "unbind"):
+    if name in _GROWING:  # no tensor, but a structure that was taken for one
+        added = [u for value in arguments.all() for u in frame.tensors(value)]
+        frame.state.replace_tensor(t, replace(v.derived([t, *added], exact=False), made=event))
+        return v.NONE
+    if not t.exact and name in ("items", "values", "keys", "get", "split", "chunk", "unbind"):
         return v.just(v.part(t))
     functions = [a for value in arguments.all() for a in value if isinstance(a, (Func, Obj))]
     if not t.exact and any(
@@ -71,6 +73,16 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
     tracking.combine(frame, event, [t, *(u for value in arguments.all() for u in frame.tensors(value))])
     result = calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
     return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
+
+
+def _backward(frame: Frame, event: Event, t: Tensor, arguments: Arguments) -> Value:
+    gave = arguments.get(1, "retain_graph")
+    retain = calls.truth_of(gave, calls.truth_of(arguments.get(2, "create_graph"), Truth.NO))
+    old_name = arguments.get(99, "retain_variables")
+    if old_name is not None:
+        retain = calls.truth_of(old_name, Truth.NO)
+    gradients.backward(frame, event, v.just(t), retain, own=True)
+    return v.NONE
 
 
 def _moved(t: Tensor, name: str, arguments: Arguments) -> Tensor:
