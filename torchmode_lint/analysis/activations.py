@@ -61,3 +61,26 @@ class Activation:
     yielded: Value = v.EMPTY
     made: set[Site] = field(default_factory=set)
     recorded: bool = False
+
+    def may_grow(self, entry: State) -> bool:
+        """Whether another entry state says the same of the protocol and of all that conditions may ask for.
+
+        It is then the state of an earlier call that has grown since, and is solved by going on from there.
+        """
+        mine = self.entry
+        return (
+            mine.outer == entry.outer
+            and entry.facts.items() <= mine.facts.items()
+            and mine.signature() == entry.signature()
+            and _told(mine) == _told(entry)
+            and mine.unify(entry) is entry
+        )
+
+
+def _told(state: State) -> dict[object, Value]:
+    """The names that stand for something known for sure: constants, functions, classes."""
+    return {
+        slot: value
+        for slot, value in state.env.items()
+        if any(isinstance(atom, (v.Const, v.Func, v.Cls, v.Ext)) for atom in value)
+    }

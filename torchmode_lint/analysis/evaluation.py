@@ -58,6 +58,22 @@ def place(program: Program, forward: Forward, causes: Points) -> Point:
     return Point(event, context)
 
 
+def turning(program: Program, forward: Forward, causes: Points) -> Point:
+    """The training forward, or the call that leads to it where the innermost loop around it is in a caller.
+
+    That loop is where the mode is to be restored, at the latest where the cause and the forward come together.
+    """
+    event, context = forward.event, forward.context
+    around = {at for cause in causes for at in cause.context.chain()}
+    while not _in_loop(event, context) and context not in around and context.parent is not None and context.call:
+        event, context = context.call, context.parent
+    return Point(event, context) if _in_loop(event, context) else Point(forward.event, forward.context)
+
+
+def _in_loop(event: Event, context: Context) -> bool:
+    return any(block.loops for block in context.code.blocks if event in block.events)
+
+
 def beside_training(program: Program, forward: Forward) -> bool:
     """Whether the same module is trained in the same turn of the same loop."""
     return any(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
-    run.steps = 0
+    run.allow()
     marks = sizes(run.program)
     visited = set(run.visited)
     try:

@@ -37,8 +37,9 @@ MAX_PARTITIONS = 8
 MAX_OUTCOMES = 4
 MAX_FRAMES = 6
 MAX_DEPTH = 10
-MAX_STEPS = 50_000
-MAX_FILE_STEPS = 120_000
+MIN_STEPS = 2_000  # of one root, however little is left for the file
+MAX_FILE_STEPS = 240_000
+LARGE = 150  # names, objects and attributes: from there on an event costs more than one step
 MAX_MEMO = 12
 MAX_SOLVED = 60  # of a code that makes no move of the protocol itself, in one root
 
@@ -52,6 +53,7 @@ class Interpreter(Codes):
         self.recording = False
         self.steps = 0
         self.spent = 0
+        self.allowed = MAX_FILE_STEPS
         self.calls_until = MAX_FILE_STEPS
         self.lazy = False  # an imported file: what it imports itself is read when somebody asks for it
         self.born: set[Site] = set()
@@ -95,6 +97,11 @@ class Interpreter(Codes):
         self.solved.clear()
         self.steps = 0
 
+    def allow(self) -> None:
+        """Give the next root a third of what is left for the file, so that there is always something left."""
+        self.steps = 0
+        self.allowed = max((MAX_FILE_STEPS - self.spent) // 3, MIN_STEPS)
+
     def learn(self, identity: object, what: str) -> None:
         """Remember, for the whole file, how something unknown is used."""
         known = self.evidence.setdefault(identity, set())
@@ -123,16 +130,23 @@ class Interpreter(Codes):
                 if self.recording:
                     self.record(activation)
                 return activation
-        activation = Activation(context, entry.copy(), start, to_yield)
         was = self.recording
         self.recording = False
         self.visited.add(context.code)
-        self.solved[context.code] += 1
-        self._fixpoint(activation)
+        activation = next((one for one in known if one.may_grow(entry)), None)
+        if activation is None:
+            activation = Activation(context, entry.copy(), start, to_yield)
+            self.solved[context.code] += 1
+            self._fixpoint(activation)
+            if len(known) >= MAX_MEMO:
+                del known[0]
+            known.append(activation)
+        elif activation.entry.join(entry):
+            activation.recorded = False
+            self._fixpoint(activation)
+        elif self.active:
+            self.active[-1].made |= activation.made
         self.recording = was
-        if len(known) >= MAX_MEMO:
-            del known[0]
-        known.append(activation)
         if self.recording:
             self.record(activation)
         return activation
@@ -174,7 +188,8 @@ class Interpreter(Codes):
         if signature in signatures:
             index = signatures.index(signature)
         elif len(states) < MAX_PARTITIONS or (
-            len(states) < 2 * MAX_PARTITIONS and all(one.turns != signature.turns for one in signatures)
+            len(states) < 2 * MAX_PARTITIONS
+            and all(one.turns != signature.turns or _optimizers(one) != _optimizers(signature) for one in signatures)
         ):
             states.append(state)
             signatures.append(signature)
@@ -195,10 +210,11 @@ class Interpreter(Codes):
         if block.handlers and not (block.events and isinstance(block.events[0], ev.Leave)):
             for handler in block.handlers:
                 yield handler, _moved(entry.copy(), block, handler, scope)
+        weight = 1 + (entry.size() // LARGE) ** 2
         for event in block.events:
-            self.steps += len(frames)
-            self.spent += len(frames)
-            if self.steps > MAX_STEPS or self.spent > MAX_FILE_STEPS:
+            self.steps += weight * len(frames)
+            self.spent += weight * len(frames)
+            if self.steps > self.allowed or self.spent > MAX_FILE_STEPS:
                 raise OverBudget
             if activation.to_yield and isinstance(event, ev.Yield):
                 after = block.successors()[0] if block.successors() else None

@@ -8,6 +8,7 @@ methods may have run in between.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,18 +100,34 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
     for code in _functions(file):
         by_name.setdefault(code.name, []).append(code)
     first = [code for code in pending if code.name not in mentioned]
-    for code in (*first, *pending):
+    queue = deque((*first, *pending))
+    failed: set[Code] = set()
+    while queue:
+        code = queue.popleft()
+        if code in run.visited or code in failed or not (_is_reached(run, code) and relevant(code, by_name, run)):
+            continue
         if run.spent > MAX_FILE_STEPS:
             run.program.degraded.append(code.qualname)
-        elif code not in run.visited and _is_reached(run, code) and relevant(code, by_name, run):
-            for _ in range(MAX_ROUNDS):
-                run.grew = False
-                sizes = execution.sizes(run.program)
-                start(run, code, after)
-                run.forget()
-                if not run.grew:
-                    break
-                execution.cut(run.program, sizes)
+            failed.add(code)
+        elif not _start_until_settled(run, code, after):
+            failed.add(code)  # what it calls is tried next, each by itself
+            called = [name.rpartition(".")[2] for name, event in named_callees(code) if event is not None]
+            queue.extendleft(inner for name in reversed(called) for inner in by_name.get(name, ()))
+
+
+def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
+    """Analyse a root, again while it teaches what its unknowns are; whether that was within the budget."""
+    spent = run.spent
+    for _ in range(MAX_ROUNDS):
+        run.grew = False
+        run.spent = spent  # the last time counts
+        sizes = execution.sizes(run.program)
+        within = start(run, code, after)
+        run.forget()
+        if not run.grew or not within:
+            return within
+        execution.cut(run.program, sizes)
+    return True
 
 
 def _functions(code: Code) -> Iterator[Code]:
@@ -140,8 +157,12 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
                         yield cls, method
 
 
-def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> None:
-    """Analyse a function as a root; a method for an object of its own class, or of `cls`."""
+def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> bool:
+    """Analyse a function as a root; a method for an object of its own class, or of `cls`.
+
+    Whether that was within the budget.
+    """
+    degraded_before = len(run.program.degraded)
     context = run.enter(None, None, code)
     state = blurred(after)
     for slot, value in list(state.env.items()):
@@ -164,6 +185,7 @@ def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) 
         if grad == "unknown":
             frame.state.grad = GradMode.ENTRY | GradMode.OFF
     execution.execute(run, context, frame.state)
+    return len(run.program.degraded) == degraded_before
 
 
 def _trains(cls: Class) -> bool:
@@ -219,7 +241,7 @@ def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value
     context = run.enter(None, None, init.code)
     inner = Frame(run, context, frame.state.copy())
     bind(inner, init.code, [v.just(Obj(cls))])
-    run.steps = 0
+    run.allow()
     try:
         activation = run.solve(context, inner.state)
     except OverBudget:

@@ -82,6 +82,10 @@ class State:
             and self.saved == other.saved
         )
 
+    def size(self) -> int:
+        """How much is known, in names, objects and attributes: joining and copying cost that much."""
+        return len(self.env) + len(self.heap) + len(self.attrs)
+
     def turn(self) -> int:
         """0 where every loop around this point, callers' loops included, is in its first turn."""
         return max(self.outer, *self.loops.values()) if self.loops else self.outer
@@ -118,6 +122,8 @@ class State:
         self.asked = self.asked or other.asked
         for pair, value in other.attrs.items():
             mine = self.attrs.get(pair)
+            if mine is value:
+                continue
             # an attribute known on one side only is unknown on the other: still the better guess
             joined = value if mine is None else v.join(mine, value)
             if joined != mine:
@@ -128,11 +134,15 @@ class State:
             self.grad, changed = grad, True
         for site, graph in other.graphs.items():
             known = self.graphs.get(site)
+            if known is graph:
+                continue
             both = graph if known is None else known.join(graph)
             if both != known:
                 self.graphs[site] = both
                 changed = True
-        dropped = [fact for fact, truth in self.facts.items() if other.facts.get(fact) is not truth]
+        dropped = []
+        if self.facts != other.facts:
+            dropped = [fact for fact, truth in self.facts.items() if other.facts.get(fact) is not truth]
         for fact in dropped:
             del self.facts[fact]
         for block, turn in other.loops.items():
@@ -212,9 +222,11 @@ class State:
         """
         names: dict[Site, Site] = {}
         for slot, value in other.env.items():
-            self._same_name(self.env.get(slot), value, other, names)
+            if (ours := self.env.get(slot)) is not value:
+                self._same_name(ours, value, other, names)
         for pair, value in other.attrs.items():
-            self._same_name(self.attrs.get(pair), value, other, names)
+            if (ours := self.attrs.get(pair)) is not value:
+                self._same_name(ours, value, other, names)
         if names:
             other = other.copy()
             for theirs_id, ours_id in names.items():

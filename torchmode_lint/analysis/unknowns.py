@@ -56,6 +56,8 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         return me
     if name == "item" and plain and not arguments.keywords:
         return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))
+    if name == "detach" and plain and not arguments.keywords:
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, made=event))
     if name == "scale":
         return arguments.first
     if name == "prepare" and arguments.positional:

@@ -102,8 +102,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
         ]
         yield program.diagnostic(
             RULE,
-            found.event,
-            found.context,
+            *evaluation.turning(program, found, causes),
             f"{evaluation.spoken(found)} is trained in eval mode from the second time on: "
             "call `train()` after the evaluation",
             Confidence.CERTAIN if sure else Confidence.LIKELY,
