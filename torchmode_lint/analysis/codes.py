@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.mentions import Plain, moves, plain
+from torchmode_lint.analysis.outputs import Output, output_of
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
 
@@ -86,6 +87,7 @@ class Codes:
         self._moves: dict[Code, bool] = {}
         self._plain: dict[Code, Plain | None] = {}
         self._reads: dict[Code, frozenset[str]] = {}
+        self._outputs: dict[Class, Output] = {}
 
     def is_file_scope(self, scope: int) -> bool:
         return scope in self.scopes
@@ -202,6 +204,12 @@ class Codes:
         if code not in self._plain:
             self._plain[code] = plain(code, self)
         return self._plain[code]
+
+    def output(self, cls: Class) -> Output:
+        """What the forward of a module of the class returns."""
+        if cls not in self._outputs:
+            self._outputs[cls] = output_of(cls, self)
+        return self._outputs[cls]
 
     def methods(self, code: Code, name: str) -> list[Code]:
         """The methods that `self.name` may mean in a method of a class: its own, or the nearest inherited one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls, modes
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.dependence import strongest
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func, Obj, Value
@@ -32,7 +33,7 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
         frame.state.heap[site] = r.Module(
             Mode.TRAIN,
             frozenset({frame.point(event)}),
-            Truth.MAYBE,
+            _given_dependence(frame, arguments),
             cls,
             Truth.MAYBE if freezes(cls) else Truth.NO,
             parts=_parts(frame, arguments),
@@ -61,6 +62,23 @@ def _parts(frame: Frame, arguments: Arguments) -> frozenset[v.Identity]:
         for atom in frame.reach(value)
         if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Module)
     )
+
+
+def _given_dependence(frame: Frame, arguments: Arguments) -> Truth:
+    """Whether any of the arguments is a module that depends on the mode."""
+    answers = {Truth.NO}
+    for value in arguments.all():
+        for atom in frame.reach(value):
+            match atom:
+                case v.Const() | v.Tensor() | v.Tup():
+                    continue
+                case Obj(identity) if isinstance(record := frame.state.heap.get(identity), r.Module):
+                    answers.add(modes.dependence_of(frame, record))
+                case Obj(identity) if isinstance(frame.state.heap.get(identity), (r.Sequence, r.Mapping)):
+                    continue
+                case _:
+                    answers.add(Truth.MAYBE)
+    return strongest(answers)
 
 
 def trains(cls: Class) -> bool:

@@ -28,18 +28,28 @@ def constants(code: Code) -> dict[int, object]:
 
 
 def dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:
-    """Whether a module of this class computes differently by mode."""
+    """Whether a module of this class computes differently by mode, whatever it was given."""
+    own = own_dependence(cls, lookup)
+    if own is Truth.NO and any(_takes_modules(one.code) for one in cls.line()):
+        return Truth.MAYBE
+    return own
+
+
+def own_dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:
+    """The same but for the modules that its constructor is given."""
     if cls.dependent is None:
         cls.dependent = Truth.NO  # what a class that contains itself adds
-        cls.dependent = _dependence(cls, lookup, {cls.code})
+        cls.dependent = _dependence(cls, lookup, {cls.code}, given=False)
     return cls.dependent
 
 
-def _dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
+def _dependence(
+    cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code], *, given: bool = True
+) -> Truth:
     answers = {Truth.NO}
     for one in cls.line():
         answers.add(_code_dependence(one.code, lookup, seen))
-        if _takes_modules(one.code):
+        if given and _takes_modules(one.code):
             answers.add(Truth.MAYBE)
     for base in cls.external_bases():
         if base not in ("torch.nn.Module", "builtins.object", "torch.nn.Sequential", "abc.ABC"):
@@ -101,7 +111,7 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
             if target.code not in seen and len(seen) < _MAX_CLASSES:
                 seen.add(target.code)
                 if target.is_module:
-                    answers.add(_dependence(target, lookup, seen) if target.dependent is None else target.dependent)
+                    answers.add(_dependence(target, lookup, seen))
         elif target is not None:
             if target not in seen and len(seen) < _MAX_CLASSES:
                 seen.add(target)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls, doubts, modes, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.outputs import SOMETHING, Output, layers_of
 from torchmode_lint.analysis.program import Forward
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GradMode, Graph, Truth
 
 if TYPE_CHECKING:
-    from torchmode_lint.analysis.frame import Arguments, Frame
+    from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.analysis.frame import Frame
     from torchmode_lint.flow.events import Event
 
 
@@ -61,10 +64,12 @@ def forward(
         given = [calls.element_of(atom) for value in arguments.all() for atom in frame.reach(value)]
         frame.run.program.batches |= {one for one in given if one is not None}
     site = frame.fresh(event)
-    inputs = [
-        t for value in arguments.all() for t in frame.tensors(renaming.renamed(value, site, renaming.older(site)))
-    ]
-    frame.run.owners[site.event, site.context] = frozenset({identity, *extra})
+    output = frame.run.output(record.cls) if record.cls is not None and direct and not by_method else SOMETHING
+    layers = {name: frame.fresh(v.Layer(event, name)) for name in layers_of(output)}
+    arguments = _aged(arguments, [site, *layers.values()])
+    inputs = [t for value in arguments.all() for t in frame.tensors(value)]
+    for made in (site, *layers.values()):
+        frame.run.owners[made.event, made.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
     if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
         free = Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct)
@@ -78,10 +83,10 @@ def forward(
                 free = replace(calls.in_doubt(free, unknown), leaf=Truth.YES)
         return v.just(free)
     frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
-    sure = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
+    sure_own = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
     must: frozenset[Site] = frozenset()
     if direct and not off:  # what it is applied to is walked through, even where its own parameters are not
-        must = must.union(*(t.must for t in inputs), {site} if sure else ())
+        must = must.union(*(t.must for t in inputs), {site} if sure_own else ())
     sure = bool(must)
     whole = Tensor(
         may=frozenset({site}).union(*(t.may for t in inputs)),
@@ -95,7 +100,46 @@ def forward(
     if record.name in _RECURRENT and direct:
         one = v.just(whole)
         return v.just(v.Tup((one, v.just(v.Tup((one, one))) if _RECURRENT[record.name] else one)))
+    if output.parts is not None or output.cut:
+        traced = frame.state.graphs[site]
+        frame.state.graphs.update(dict.fromkeys(layers.values(), traced))
+        behind = {name: frozenset({layer} if sure_own else ()) for name, layer in layers.items()}
+        return _shaped(frame, whole, output, behind | _behind(frame, record.cls, arguments))
     return v.just(whole)
+
+
+def _aged(arguments: Arguments, sites: Iterable[Site]) -> Arguments:
+    """The arguments, with the graphs of an earlier turn of this forward called older ones."""
+
+    def aged(value: Value) -> Value:
+        for site in sites:
+            value = renaming.renamed(value, site, renaming.older(site))
+        return value
+
+    keywords = {name: aged(value) for name, value in arguments.keywords.items()}
+    return Arguments(tuple(map(aged, arguments.positional)), keywords, aged(arguments.rest))
+
+
+def _behind(frame: Frame, cls: Class | None, arguments: Arguments) -> dict[str, frozenset[Site]]:
+    """The graphs that surely are behind each of the arguments of a forward, by the names of its parameters."""
+    method = v.single((cls.method("forward") if cls is not None else None) or v.EMPTY)
+    names = [p.name for p in method.code.parameters[1:]] if isinstance(method, v.Func) else []
+    behind: dict[str, frozenset[Site]] = {}
+    for name, value in (dict(zip(names, arguments.positional, strict=False)) | arguments.keywords).items():
+        musts = [t.must for t in frame.tensors(value)]
+        behind[name] = frozenset.intersection(*musts) if musts and len(value) == 1 else frozenset()
+    return behind
+
+
+def _shaped(frame: Frame, whole: Tensor, output: Output, behind: dict[str, frozenset[Site]], at: int = 0) -> Value:
+    """What a forward returns, as far as its own code tells: a tuple, or something cut off from all graphs."""
+    if output.parts is not None:
+        return v.just(v.Tup(tuple(_shaped(frame, whole, one, behind, i) for i, one in enumerate(output.parts))))
+    if output.cut:
+        return v.just(Tensor(data=whole.data, leaf=Truth.YES, grad=Truth.NO, exact=False))
+    must = frozenset().union(*(behind.get(name, frozenset()) for name in output.must))
+    part = replace(v.part(whole, at), may=whole.may | must)
+    return v.just(replace(part, must=must, leaf=Truth.NO, grad=Truth.YES, exact=True) if must else part)
 
 
 def _dependence(frame: Frame, identity: Identity, record: r.Module) -> Truth:

@@ -43,7 +43,7 @@ def backward(
             program.retained |= tracking.keys(may)
         if not may:
             program.blind_backwards.add(tracking.root_of(frame.context))
-        traced = tuple((Key(s.event, s.context), state.graphs[s]) for s in may if s in state.graphs)  # type: ignore[arg-type]
+        traced = tuple((tracking.key(s), state.graphs[s]) for s in may if s in state.graphs)
         again = [(s, state.graphs[s]) for s in must if s in state.graphs and state.graphs[s].status is Graph.FREED]
         program.backwards.append(
             Backward(

@@ -133,9 +133,9 @@ class Interpreter(Codes):
         was = self.recording
         self.recording = False
         self.visited.add(context.code)
-        activation = next((one for one in known if one.may_grow(entry)), None)
-        if activation is None:
-            activation = Activation(context, entry.copy(), start, to_yield)
+        earlier = next((one for one in known if one.may_grow(entry)), None)
+        activation = earlier or Activation(context, entry.copy(), start, to_yield)
+        if earlier is None:
             self.solved[context.code] += 1
             self._fixpoint(activation)
             if len(known) >= MAX_MEMO:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.dependence import dependence
+from torchmode_lint.analysis.dependence import dependence, own_dependence
 from torchmode_lint.analysis.values import Identity, Obj, Path
 from torchmode_lint.protocol import Gradients, Mode, Truth
 
@@ -78,9 +78,11 @@ def blur_mode(frame: Frame, identity: Identity) -> None:
 
 def dependence_of(frame: Frame, record: r.Module) -> Truth:
     """Whether the module computes differently by mode, its class followed."""
-    if record.cls is not None:
-        return dependence(record.cls, frame.run.lookup)
-    return record.dependent
+    if record.cls is None:
+        return record.dependent
+    if own_dependence(record.cls, frame.run.lookup) is Truth.NO and record.dependent is Truth.NO:
+        return Truth.NO
+    return dependence(record.cls, frame.run.lookup)
 
 
 def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:

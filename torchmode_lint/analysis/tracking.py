@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def keys(sites: Iterable[Site]) -> set[Key]:
-    return {Key(site.event, site.context) for site in sites}  # type: ignore[arg-type]
+    return {key(site) for site in sites}
+
+
+def key(site: Site) -> Key:
+    """The forward that made a graph, or a layer's part of one."""
+    event = site.event.forward if isinstance(site.event, v.Layer) else site.event
+    return Key(event, site.context)  # type: ignore[arg-type]
 
 
 def mark(frame: Frame, what: set[Key], values: Iterable[Value]) -> None:

@@ -54,6 +54,14 @@ class Site(NamedTuple):
     age: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """In a forward, the call of one layer: what it makes of the graph is freed by itself."""
+
+    forward: object
+    name: str
+
+
 class Path(NamedTuple):
     """Something unknown that is reached from something else: an attribute, a parameter, an element."""
 

@@ -1,0 +1,269 @@
+"""What a module's forward returns: a tuple or one thing, and which graphs are surely behind each part.
+
+Bodies of modules are not interpreted where they are applied. This reads the forward once per class, for the
+one question that its callers need answered: is a part of the output computed by a layer of the module, does
+it hang on the graph of an input (a recurrent state), or is it cut off from all of them (`detach`)?
+
+Not modelled: forwards that change the grad mode, decorated ones, and tensors collected in lists by a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, TypeAlias
+
+from torchmode_lint import torch_api as api
+from torchmode_lint.analysis.classes import Class
+from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.values import Func
+from torchmode_lint.flow import cfg
+from torchmode_lint.flow import events as ev
+from torchmode_lint.torch_api import Effect, effect_of
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.mentions import Names
+    from torchmode_lint.flow.cfg import Block, Code
+
+OWN = "."  # what the names of the module's own layers begin with; other names are those of the parameters
+MAX_FOLLOWED = 4
+_LEFT_ALONE = {"no_grad", "enable_grad", "set_grad_enabled", "inference_mode", "detach_"}
+_INDEXED = {"max", "min", "sort", "topk", "median", "mode", "kthvalue", "cummax", "cummin"}  # tuples, some of them
+_SAME = {"T", "mT", "H", "real", "imag"}
+_RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
+_WITH_PARAMETERS = {Effect.LAYER, Effect.RUNNING}
+_MADE_OF_ONE = {*_WITH_PARAMETERS, Effect.STATELESS, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING}
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """`must`: which parameters and layers surely are behind it; `cut`: no graph is; `parts`, where it is a tuple.
+
+    A layer goes by the place of its call: two calls of it are two parts of the graph.
+    """
+
+    must: frozenset[str] = frozenset()
+    cut: bool = False
+    parts: tuple[Output, ...] | None = None
+
+    def join(self, other: Output) -> Output:
+        parts = None
+        if self.parts is not None and other.parts is not None and len(self.parts) == len(other.parts):
+            parts = tuple(a.join(b) for a, b in zip(self.parts, other.parts, strict=True))
+        return Output(self.must & other.must, self.cut and other.cut, parts)
+
+
+SOMETHING = Output()
+CUT = Output(cut=True)
+Known: TypeAlias = "dict[object, Output]"  # what registers and variables hold
+
+
+def output_of(cls: Class, names: Names) -> Output:
+    """What the forward of a module of this class returns."""
+    found = [atom for atom in cls.method("forward") or () if isinstance(atom, Func)]
+    if len(found) != 1 or found[0].grad or found[0].kind or cls.method("__call__") is not None:
+        return SOMETHING
+    return _Reader(cls, names, _layers(cls, names)).returned(found[0].code)
+
+
+def _layers(cls: Class, names: Names) -> dict[str, str | Class]:
+    """The attributes of a module that its constructors put layers into, with what these are."""
+    found: dict[str, str | Class] = {}
+    for init in (code for one in cls.line() for code in one.code.codes if code.name == "__init__"):
+        made: dict[int, str | Class | Code | None] = {}
+        for name, call in named_callees(init, inside=False):
+            if call is not None:
+                made[call.dst] = names.lookup(init, name)
+        for block in init.blocks:
+            for event in block.events:
+                if isinstance(event, ev.SetAttribute):
+                    layer = made.get(event.src)
+                    if isinstance(layer, str | Class) and event.name not in found:
+                        found[event.name] = layer
+    return found
+
+
+@dataclass(slots=True)
+class _Reader:
+    cls: Class
+    names: Names
+    layers: dict[str, str | Class]
+    depth: int = 0
+    within: str = ""
+
+    def returned(self, code: Code) -> Output:
+        """What a function returns, in terms of its parameters."""
+        called = {name.rpartition(".")[2] for name, _ in named_callees(code)}
+        if code.decorators or code.is_generator or called & _LEFT_ALONE or self.depth > MAX_FOLLOWED:
+            return SOMETHING
+        words = _Words(code)
+        first: Known = {ev.Variable(code.scope, p.name): Output(frozenset({p.name})) for p in code.parameters}
+        states: dict[Block, Known] = {code.entry: first}
+        pending = [code.entry]
+        ways: dict[Block, Output] = {}
+        while pending:
+            block = pending.pop()
+            known = dict(states[block])
+            for event in block.events:
+                self._step(words, event, known)
+            if isinstance(block.end, cfg.Return):
+                ways[block] = CUT if block.end.value is None else known.get(block.end.value, SOMETHING)
+            for target in block.successors():
+                before = states.get(target)
+                after = known if before is None else _joined(before, known)
+                if after != before:
+                    states[target] = dict(after)
+                    pending.append(target)
+        return reduce(Output.join, ways.values()) if ways else SOMETHING
+
+    def _step(self, words: _Words, event: ev.Event, known: Known) -> None:
+        match event:
+            case ev.Load(dst=dst, variable=variable):
+                known[dst] = known.get(variable, SOMETHING)
+            case ev.Store(variable=variable, src=src):
+                known[variable] = known.get(src, SOMETHING)
+            case ev.Constant(dst=dst) | ev.Compare(dst=dst):
+                known[dst] = CUT
+            case ev.Copy(dst=dst, src=src) | ev.Part(dst=dst, src=src) | ev.Await(dst=dst, src=src):
+                known[dst] = known.get(src, SOMETHING)
+            case ev.Attribute(dst=dst, obj=obj, name=name):
+                known[dst] = CUT if name == "data" else known.get(obj, SOMETHING) if name in _SAME else SOMETHING
+            case ev.Unary(dst=dst, operator=operator, operand=operand):
+                known[dst] = CUT if operator == "not" else _together([known.get(operand, SOMETHING)])
+            case ev.Binary(dst=dst, left=left, right=right) | ev.InPlace(dst=dst, left=left, right=right):
+                known[dst] = _together([known.get(left, SOMETHING), known.get(right, SOMETHING)])
+            case ev.Build(dst=dst, kind="tuple" | "list", items=items) if not any(item.star for item in items):
+                known[dst] = Output(parts=tuple(known.get(item.src, SOMETHING) for item in items))
+            case ev.Item(dst=dst, obj=obj, key=key):
+                known[dst] = _item(known.get(obj, SOMETHING), words.literals.get(key))
+            case ev.Unpack(src=src, targets=targets, star=star):
+                whole = known.get(src, SOMETHING)
+                for position, target in enumerate(targets):
+                    fits = star is None and whole.parts is not None and len(whole.parts) == len(targets)
+                    known[target] = whole.parts[position] if fits and whole.parts else Output(whole.must, whole.cut)
+            case ev.Call(dst=dst, func=func, arguments=arguments):
+                receiver = known.get(words.receivers.get(func), SOMETHING)
+                known[dst] = self._call(words, event, receiver, known)
+            case _:
+                known.pop(getattr(event, "dst", None), None)
+
+    def _call(self, words: _Words, call: ev.Call, receiver: Output, known: Known) -> Output:
+        given = [known.get(argument.src, SOMETHING) for argument in call.arguments]
+        name = words.names.get(call.func, "?")
+        first, _, last = name.rpartition(".")
+        if first == "self" and last in self.layers:
+            return self._layer(self.layers[last], given, f"{self.within}{OWN}{call.index}")
+        if last in _INDEXED:
+            return SOMETHING
+        target: str | Class | Code | None = None
+        if first == "self":
+            methods = [atom for atom in self.cls.method(last) or () if isinstance(atom, Func)]
+            target = methods[0].code if len(methods) == 1 and not methods[0].grad and not methods[0].kind else None
+        elif receiver is SOMETHING:
+            target = self.names.lookup(words.code, name)
+        if isinstance(target, str):
+            effect = effect_of(target)
+            if effect is Effect.OPERATION:
+                return _together(given)
+            return CUT if effect in (Effect.NO_GRAPH, Effect.CREATE, Effect.FROM_DATA) else SOMETHING
+        if target is not None:
+            if isinstance(target, Class) or target.kind != "function":
+                return SOMETHING
+            layers = self.layers if first == "self" else {}
+            inner = _Reader(self.cls, self.names, layers, self.depth + 1, f"{self.within}{OWN}{call.index}")
+            return _substituted(inner.returned(target), _bound(target, call.arguments, given, first == "self"))
+        if last == "detach" or last in api.TENSOR_NO_GRAPH or last in api.TENSOR_NUMBER:
+            return CUT
+        return _together([receiver, *given]) if receiver.must else SOMETHING
+
+    def _layer(self, layer: str | Class, given: list[Output], name: str) -> Output:
+        inputs = _together(given).must
+        if isinstance(layer, Class):
+            if self.depth > MAX_FOLLOWED or layer.code is self.cls.code:
+                return SOMETHING
+            found = [atom for atom in layer.method("forward") or () if isinstance(atom, Func)]
+            if len(found) != 1 or found[0].grad or found[0].kind:
+                return SOMETHING
+            inner = _Reader(layer, self.names, _layers(layer, self.names), self.depth + 1, name)
+            by_name = {p.name: one for p, one in zip(found[0].code.parameters[1:], given, strict=False)}
+            return _substituted(inner.returned(found[0].code), by_name)
+        effect = effect_of(layer)
+        if layer in _RECURRENT:
+            one = Output(inputs | {name})
+            return Output(parts=(one, Output(parts=(one, one)) if _RECURRENT[layer] else one))
+        if effect not in _MADE_OF_ONE or layer.endswith("MultiheadAttention"):
+            return SOMETHING
+        return Output(inputs | {name} if effect in _WITH_PARAMETERS else inputs)
+
+
+def _item(whole: Output, index: object) -> Output:
+    if whole.parts is None:
+        return whole
+    if isinstance(index, int) and -len(whole.parts) <= index < len(whole.parts):
+        return whole.parts[index]
+    return reduce(Output.join, whole.parts) if whole.parts else SOMETHING
+
+
+def layers_of(output: Output) -> frozenset[str]:
+    """The names of the module's own layers in an output."""
+    own = frozenset(name for name in output.must if name.startswith(OWN))
+    return own.union(*map(layers_of, output.parts or ()))
+
+
+def _together(sources: Iterable[Output]) -> Output:
+    """What an operation makes of tensors."""
+    sources = [_flat(one) for one in sources]
+    return Output(frozenset().union(*(one.must for one in sources)), bool(sources) and all(one.cut for one in sources))
+
+
+def _flat(one: Output) -> Output:
+    return one if one.parts is None else _together(one.parts)
+
+
+def _joined(before: Known, after: Known) -> Known:
+    return {slot: one.join(after[slot]) for slot, one in before.items() if slot in after}
+
+
+def _substituted(one: Output, given: Mapping[str, Output]) -> Output:
+    """What a call returns: the callee's parameters replaced by what they were given."""
+    if one.must and one.must <= given.keys() and len(one.must) == 1 and one.parts is None:
+        (name,) = one.must
+        return given[name]
+    own = (name for name in one.must if name.startswith(OWN))
+    must = frozenset(own).union(*(_flat(given[name]).must for name in one.must if name in given))
+    parts = None if one.parts is None else tuple(_substituted(part, given) for part in one.parts)
+    return Output(must, one.cut, parts)
+
+
+def _bound(code: Code, arguments: tuple[ev.Argument, ...], given: list[Output], method: bool) -> dict[str, Output]:
+    free = [p.name for p in code.parameters][1 if method else 0 :]
+    bound: dict[str, Output] = {}
+    for argument, one in zip(arguments, given, strict=True):
+        if argument.star:
+            break
+        if argument.keyword is not None:
+            bound[argument.keyword] = one
+        elif free:
+            bound[free.pop(0)] = one
+    return bound
+
+
+class _Words:
+    """What the registers of a code object stand for by its text: dotted names, what they are read of, literals."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.names: dict[int, str] = {}
+        self.receivers: dict[object, int] = {}
+        self.literals: dict[int, object] = {}
+        for block in code.blocks:
+            for event in block.events:
+                match event:
+                    case ev.Load(dst=dst, variable=variable):
+                        self.names[dst] = variable.name
+                    case ev.Attribute(dst=dst, obj=obj, name=name):
+                        self.names[dst] = f"{self.names.get(obj, '?')}.{name}"
+                        self.receivers[dst] = obj
+                    case ev.Constant(dst=dst, value=value):
+                        self.literals[dst] = value
