@@ -156,7 +156,7 @@ def _checked(
     """
     program = analyse(source, loader=loader)
     found = _diagnose(program, options, suppress)
-    if found and program.blamed:
+    if program.blamed:
         callers = loader.project.callers(path, {code.name for code in program.blamed})
         if callers:
             called = analyse(source, loader=loader, callers=callers)

@@ -192,7 +192,7 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 state.attrs[pair] = value if len(owners) == 1 or old is None else v.join(old, value)
                 _forget_conditions(frame, identity, event.name)
                 if isinstance(record, r.Module):
-                    _adopt(frame, identity, value)
+                    modes.adopt(frame, identity, value)
                 tracking.mark(frame, frame.run.program.stored, [value])
                 tracking.leave(frame, [value])
             case Param(owner, _):
@@ -211,20 +211,6 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
                 cls.methods[event.name] = value
             case _:
                 tracking.mark(frame, frame.run.program.stored, [value])
-
-
-def _adopt(frame: Frame, identity: v.Identity, value: Value) -> None:
-    """A module put into an attribute of another is a part of it."""
-    parts = frozenset(
-        a.id for a in frame.reach(value) if isinstance(a, Obj) and isinstance(frame.state.heap.get(a.id), r.Module)
-    )
-    record = frame.state.heap.get(identity)
-    if parts and isinstance(record, r.Module) and identity not in parts:
-        thaws = record.frozen is Truth.YES and any(
-            isinstance(part, r.Module) and part.frozen is not Truth.YES for part in map(frame.state.heap.get, parts)
-        )
-        frozen = Truth.MAYBE if thaws else record.frozen
-        frame.state.heap[identity] = replace(record, parts=record.parts | parts, frozen=frozen)
 
 
 def _forget_conditions(frame: Frame, identity: v.Identity, name: str) -> None:

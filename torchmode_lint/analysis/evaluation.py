@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis.records import Point, Points
-from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.analysis.values import Path, Site
 from torchmode_lint.diagnostic import Confidence, Note
 from torchmode_lint.protocol import GradMode
@@ -38,7 +37,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             continue
         # what is computed with gradients off is not trained, even where other paths train it
         group = [f for f in observed if grad_is_off(f) or key not in program.trained | program.stepped]
-        if group and (any(f.module.chosen for f in group) or not any(f.inner for f in group)):
+        if group and (any(f.module.chosen for f in group) or not any(f.entered for f in group)):
             yield group
 
 
@@ -48,11 +47,19 @@ def place(program: Program, forward: Forward, causes: Points) -> Point:
     A helper that training uses as well, or that others call in the right mode, is not the place.
     """
     event, context = forward.event, forward.context
-    if any(key.event is event for key in program.trained) or any(
-        other.event is event and other.context is not context and not other.module.mode & forward.module.mode
+    around = {at for cause in causes for at in cause.context.chain()}
+    entered = forward.entered
+    if entered is not None and entered not in around and entered.call is not None and entered.parent is not None:
+        event, context = entered.call, entered.parent  # a module's own method: whoever calls it sets its mode
+    others = {key.context for key in program.trained if key.event is forward.event} | {
+        other.context
         for other in program.forwards
-    ):
-        around = {at for cause in causes for at in cause.context.chain()}
+        if other.event is forward.event
+        and other.context is not forward.context
+        and not other.module.mode & forward.module.mode
+    }
+    if others:
+        around |= {at for other in others if other is not context for at in other.chain()}
         while context not in around and context.parent is not None and context.call is not None:
             event, context = context.call, context.parent
     return Point(event, context)
@@ -95,11 +102,16 @@ def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False)
     if all(grad_is_off(f) for f in group):
         return Confidence.LIKELY if key in program.returned or key in program.stored else Confidence.CERTAIN
     leaves = key in program.stored or key in program.passed
-    if leaves and root_of(key.context) in program.blind_backwards:
+    if leaves and any(_related(key.context, blind) for blind in program.blind_backwards):
         return None
     if key in program.returned or leaves:
         return Confidence.LIKELY if mode_says_so else Confidence.POSSIBLE
     return Confidence.CERTAIN if mode_says_so else Confidence.LIKELY
+
+
+def _related(one: Context, other: Context) -> bool:
+    """Whether one of the two was called from the other, at whatever distance."""
+    return one in other.chain() or other in one.chain()
 
 
 def grad_is_off(forward: Forward) -> bool:

@@ -56,9 +56,10 @@ def forward(
                 direct=direct,
                 synthetic=_synthetic(frame, arguments),
                 inputs_grad=inputs_grad,
-                inner=_is_inner(frame, identity),
+                entered=_entered(frame),
                 by_method=by_method,
                 loop=next(reversed(frame.state.loops), None),
+                handed=_was_handed_on(frame, identity),
             )
         )
         given = [calls.element_of(atom) for value in arguments.all() for atom in frame.reach(value)]
@@ -191,13 +192,18 @@ def _was_handed_on(frame: Frame, identity: Identity) -> bool:
     return identity in frame.run.handed
 
 
-def _is_inner(frame: Frame, identity: Identity) -> bool:
-    """Whether the forward runs in a module's own method (its mode is that module's business)."""
+def _entered(frame: Frame) -> v.Context | None:
+    """The outermost of the module's own methods that lead here without a break, if this runs in one."""
+    entered: v.Context | None = None
     for at in frame.context.chain():
         cls = frame.run.class_of.get(at.code)
-        if cls is not None:
-            return cls.is_module
-        if at.code.kind not in ("lambda",) and at.code.parent is not None and at.code.parent.kind == "function":
-            continue
-        return False
-    return False
+        if cls is not None and cls.is_module:
+            entered = at
+        elif cls is not None or not (at.code.kind == "lambda" or _is_nested(at)):
+            break
+    return entered
+
+
+def _is_nested(context: v.Context) -> bool:
+    parent = context.code.parent
+    return parent is not None and parent.kind == "function"

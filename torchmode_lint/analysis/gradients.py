@@ -42,7 +42,7 @@ def backward(
         if retain is Truth.YES:
             program.retained |= tracking.keys(may)
         if not may:
-            program.blind_backwards.add(tracking.root_of(frame.context))
+            program.blind_backwards.add(frame.context)
         traced = tuple((tracking.key(s), state.graphs[s]) for s in may if s in state.graphs)
         again = [(s, state.graphs[s]) for s in must if s in state.graphs and state.graphs[s].status is Graph.FREED]
         program.backwards.append(

@@ -5,7 +5,6 @@ Methods of the project's own classes are found by `attributes` and inlined by `c
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
@@ -125,7 +124,7 @@ def module_method(
         if name == "step":
             _leave_to_engine(frame)
         if name in ("append", "add_module", "register_module", "extend", "insert"):
-            _add_part(frame, identity, arguments)
+            modes.adopt(frame, identity, v.join_all(arguments.all()))
             return me
         return frame.unknown(event)
     if name == "module":
@@ -161,18 +160,6 @@ def switch(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         modes.set_mode(frame, identity, Mode.ENTRY, event)  # the mode it had before is restored
         return
     branches.split(frame, flag, lambda one, yes: modes.set_mode(one, identity, Mode.TRAIN if yes else Mode.EVAL, event))
-
-
-def _add_part(frame: Frame, identity: Identity, arguments: Arguments) -> None:
-    record = frame.state.heap.get(identity)
-    parts = [
-        atom.id
-        for value in arguments.all()
-        for atom in frame.reach(value)
-        if isinstance(atom, Obj) and isinstance(frame.state.heap.get(atom.id), r.Module)
-    ]
-    if isinstance(record, r.Module):
-        frame.state.heap[identity] = replace(record, parts=record.parts | frozenset(parts))
 
 
 def _leave_to_engine(frame: Frame) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.dependence import dependence, own_dependence
-from torchmode_lint.analysis.values import Identity, Obj, Path
+from torchmode_lint.analysis.dependence import dependence, own_dependence, strongest
+from torchmode_lint.analysis.values import Identity, Obj, Path, Value
 from torchmode_lint.protocol import Gradients, Mode, Truth
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def module_of(frame: Frame, identity: Identity) -> r.Module | None:
         whole = module_of(frame, identity.base)
         if whole is not None:
             dependent = Truth.NO if whole.dependent is Truth.NO else Truth.MAYBE
-            return r.Module(whole.mode, whole.why, dependent, None, whole.frozen)
+            return r.Module(whole.mode, whole.why, dependent, None, whole.frozen, chosen=whole.chosen)
     return None
 
 
@@ -83,6 +83,26 @@ def dependence_of(frame: Frame, record: r.Module) -> Truth:
     if own_dependence(record.cls, frame.run.lookup) is Truth.NO and record.dependent is Truth.NO:
         return Truth.NO
     return dependence(record.cls, frame.run.lookup)
+
+
+def adopt(frame: Frame, identity: Identity, value: Value) -> None:
+    """What of `value` is a module becomes a part of another, which then depends on the mode if the part does."""
+    heap = frame.state.heap
+    whole = heap.get(identity)
+    parts = {
+        atom.id: part
+        for atom in frame.reach(value)
+        if isinstance(atom, Obj) and isinstance(part := heap.get(atom.id), r.Module) and atom.id != identity
+    }
+    if not isinstance(whole, r.Module) or not parts:
+        return
+    thaws = whole.frozen is Truth.YES and any(part.frozen is not Truth.YES for part in parts.values())
+    heap[identity] = replace(
+        whole,
+        parts=whole.parts | frozenset(parts),
+        frozen=Truth.MAYBE if thaws else whole.frozen,
+        dependent=strongest({whole.dependent, *(dependence_of(frame, part) for part in parts.values())}),
+    )
 
 
 def freeze(frame: Frame, identity: Identity, requires: Truth) -> None:

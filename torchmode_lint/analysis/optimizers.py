@@ -89,12 +89,12 @@ def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:
 
 
 def noted(frame: Frame, identity: Identity, what: str) -> bool:
-    """Remember that something unknown is stepped or cleared; whether both are known of it."""
+    """Remember that something unknown is stepped or cleared; whether that is known to be an optimizer."""
     if frame.state.heap.get(identity) is not None:
         return False
     frame.run.learn(identity, what)
     known = frame.run.evidence[identity]
-    if {"step", "zero_grad"} <= known and "module" not in known:
+    if "step" in known and known & {"zero_grad", "of parameters"} and "module" not in known:
         frame.state.heap[identity] = r.Optimizer(None, Gradients.ENTRY)
         return True
     return False

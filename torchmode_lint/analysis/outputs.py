@@ -142,7 +142,7 @@ class _Reader:
                 for position, target in enumerate(targets):
                     fits = star is None and whole.parts is not None and len(whole.parts) == len(targets)
                     known[target] = whole.parts[position] if fits and whole.parts else Output(whole.must, whole.cut)
-            case ev.Call(dst=dst, func=func, arguments=arguments):
+            case ev.Call(dst=dst, func=func):
                 receiver = known.get(words.receivers.get(func), SOMETHING)
                 known[dst] = self._call(words, event, receiver, known)
             case _:

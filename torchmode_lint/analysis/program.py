@@ -42,7 +42,8 @@ class Forward:
 
     `module` is its record before the event; `direct` says that the call itself is the forward, not a
     function of unknown body that was given the module. `inputs_grad`: whether an input requires grad.
-    `inner`: it is a part of a module that is called by that module's own method. `loop` is the innermost one.
+    `entered`: where a module's own method was entered that applies it. `loop` is the innermost one.
+    `handed`: something that cannot be seen had the module, and may have switched its mode.
     """
 
     event: Event
@@ -55,9 +56,10 @@ class Forward:
     direct: bool
     synthetic: bool
     inputs_grad: Truth
-    inner: bool
+    entered: Context | None
     by_method: str = ""
     loop: Block | None = None
+    handed: bool = False
 
     @property
     def key(self) -> Key:

@@ -61,6 +61,7 @@ def call(
     for identity in (*modules, *optimizers):
         modes.blur_mode(frame, identity)
     doubts.handed(frame, reached, result)
+    _note_optimizer(frame, reached, result)
     for func in functions:
         _call_back(frame, event, func)
     return result
@@ -70,6 +71,14 @@ def _unknown_result(frame: Frame, event: object, tensors: list[Tensor]) -> Value
     if any(t.data or t.may for t in tensors):
         return v.just(replace(v.derived(tensors, exact=False), made=event))
     return frame.unknown(event)
+
+
+def _note_optimizer(frame: Frame, reached: list[v.Atom], result: Value) -> None:
+    """What is made of parameters, and then stepped, is an optimizer, whoever made it."""
+    made = v.single(result)
+    if isinstance(made, Obj) and made.id not in frame.state.heap:
+        if any(isinstance(a, Obj) and isinstance(frame.state.heap.get(a.id), r.Parameters) for a in reached):
+            frame.run.learn(made.id, "of parameters")
 
 
 def _call_back(frame: Frame, event: Event, func: Func) -> None:

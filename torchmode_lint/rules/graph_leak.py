@@ -165,7 +165,7 @@ def _never_walked(program: Program, kept: Kept) -> Confidence | None:
     group = [f for f in program.forwards if f.key in kept.forwards and GradMode.OFF not in f.grad]
     if kept.forwards & program.stepped:
         return None  # somebody forgot the backward, which is another rule's
-    if not group or (any(f.inner for f in group) and not any(f.module.chosen for f in group)):
+    if not group or (any(f.entered for f in group) and not any(f.module.chosen for f in group)):
         return None
     in_eval = all(_is_in_eval(f) for f in group)
     doubt = evaluation.doubt(program, group, mode_says_so=in_eval)

@@ -64,7 +64,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torchmode_lint.analysis import evaluation
-from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.program import Forward, Program
+from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
 from torchmode_lint.protocol import Mode, Truth
 from torchmode_lint.rule import Rule
@@ -74,6 +75,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
     for group in evaluation.groups(program):
         broken = [f for f in group if f.module.mode is Mode.TRAIN and f.module.dependent is not Truth.NO]
         if not broken:
+            yield from _in_one_mode(program, group)
             continue
         if any(f.module.mode is Mode.EVAL and f.turn == b.turn for f in group for b in broken):
             continue  # a condition decides on the mode, and both have been thought of
@@ -98,6 +100,38 @@ def check(program: Program) -> Iterator[Diagnostic]:
             confidence,
             [*trail, evaluation.here(program, first, "evaluated here")],
         )
+
+
+def _in_one_mode(program: Program, group: list[Forward]) -> Iterator[Diagnostic]:
+    """A module that nobody in sight switches is trained, and evaluated without gradients, in one and the same mode."""
+    if not all(_untouched(f) and evaluation.grad_is_off(f) and f.module.dependent is not Truth.NO for f in group):
+        return
+    first = group[0]
+    root = root_of(first.context)
+    trained = [
+        f
+        for f in program.forwards
+        if f.identity == first.identity and f.key in program.trained and root_of(f.context) is root
+    ]
+    if not trained or not all(map(_untouched, trained)) or evaluation.doubt(program, group) is Confidence.POSSIBLE:
+        return
+    yield program.diagnostic(
+        RULE,
+        *evaluation.place(program, first, frozenset()),
+        f"{evaluation.spoken(first)} is evaluated in the mode that it is trained in: "
+        "call `eval()` on it before this forward, and `train()` before it is trained again",
+        Confidence.LIKELY if first.module.dependent is Truth.YES else Confidence.POSSIBLE,
+        [
+            evaluation.here(program, trained[0], "trained here"),
+            *program.call_notes(first.context),
+            *(program.note(point, "gradients off from here") for point in evaluation.ordered(first.grad_why)),
+            evaluation.here(program, first, "evaluated here, with no `eval()` in between"),
+        ],
+    )
+
+
+def _untouched(forward: Forward) -> bool:
+    return forward.module.mode is Mode.ENTRY and not forward.module.why and not forward.handed
 
 
 RULE = Rule(code="TML101", name="missing-eval", severity=Severity.ERROR, doc=__doc__, check=check)
