@@ -48,6 +48,7 @@ class Effect(enum.Enum):
     ENUMERATE = enum.auto()
     ZIP = enum.auto()
     ELEMENTS = enum.auto()  # list(x), sorted(x), tqdm(x): the elements of its first argument
+    MAP = enum.auto()
     SEQUENCE = enum.auto()
     PARTIAL = enum.auto()
     LIBRARY = enum.auto()  # an object of a framework that takes over part of the protocol
@@ -111,6 +112,9 @@ EFFECTS: dict[str, Effect] = {
     "apex.parallel.DistributedDataParallel": Effect.SHARING,
     "apex.parallel.convert_syncbn_model": Effect.SHARING,
     **_named(Effect.SHARING, "mmcv.parallel.", "MMDataParallel MMDistributedDataParallel"),
+    **_named(Effect.SHARING, "mmdet.parallel.", "MMDataCPU"),
+    **_named(Effect.NEUTRAL, "mmcv.runner.", "load_checkpoint load_state_dict"),
+    **_named(Effect.NEUTRAL, "mmengine.runner.", "load_checkpoint load_state_dict"),
     **_named(Effect.SHARING, "mmengine.model.", "MMDistributedDataParallel MMFullyShardedDataParallel"),
     "fairscale.nn.data_parallel.FullyShardedDataParallel": Effect.SHARING,
     "torch.nn.Parameter": Effect.PARAMETER,
@@ -263,6 +267,7 @@ EFFECTS: dict[str, Effect] = {
     "builtins.range": Effect.NEUTRAL,
     "builtins.enumerate": Effect.ENUMERATE,
     "builtins.zip": Effect.ZIP,
+    "builtins.map": Effect.MAP,
     **_named(Effect.ELEMENTS, "builtins.", "list tuple set sorted reversed iter next frozenset filter"),
     "builtins.": Effect.NEUTRAL,
     "tqdm.": Effect.ELEMENTS,

@@ -111,6 +111,14 @@ def _elements(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     return frame.make(event, r.Sequence(elements(frame, first, (event, "element"))))
 
 
+def _map(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    """`map(function, *iterables)`: what the function makes of an element of each."""
+    function, *iterables = arguments.positional or (v.EMPTY,)
+    columns = tuple(elements(frame, value, _inner(event, str(i))) for i, value in enumerate(iterables))
+    results = [calls.apply(frame, event, callee, Arguments(columns)) for callee in function] if columns else []
+    return frame.make(event, r.Sequence(v.one_of(v.join_all(results)) or v.TOP))
+
+
 def _sequence(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     owners: set[v.Identity] = set()
     for value in arguments.all():
@@ -130,5 +138,6 @@ EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.ENUMERATE: _enumerate,
     Effect.ZIP: _zip,
     Effect.ELEMENTS: _elements,
+    Effect.MAP: _map,
     Effect.SEQUENCE: _sequence,
 }

@@ -29,7 +29,10 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
     `fed_too`: also those whose numbers enter a loss without their graph.
     """
     by_key: dict[tuple[Key, Identity], list[Forward]] = {}
+    training = {f.entered for f in program.forwards if f.entered is not None and f.key in program.trained}
     for forward in program.forwards:
+        if forward.entered in training:
+            continue  # a part of a module whose method trains other parts in the same call
         if forward.direct and not forward.synthetic and program.concerns(forward.context, forward.module.why):
             by_key.setdefault((forward.key, forward.identity), []).append(forward)
     for (key, _), observed in by_key.items():

@@ -36,6 +36,7 @@ def backward(
     if run.recording:
         program = run.program
         program.trained |= tracking.keys(may)
+        _note_ownership(frame, may)
         program.fed |= tracking.keys(frozenset().union(*(t.data - t.may for t in tensors)))
         program.carried |= tracking.keys(site for site in may if site.age)
         program.walked |= {v.name_of(t) for t in tensors if t.may}
@@ -92,6 +93,16 @@ def _without_graph(frame: Frame, value: Value) -> Tensor | None:
 def _is_rootless(t: Tensor) -> bool:
     bare_leaf = t.grad is Truth.YES and t.leaf is Truth.YES and t.exact and bool(t.data)
     return not t.may and (t.grad is Truth.NO or bare_leaf or bool(t.unless))
+
+
+def _note_ownership(frame: Frame, may: frozenset[Site]) -> None:
+    """Remember of each forward that is walked whether any optimizer may own what it applied."""
+    optimizers = [one for one in frame.state.heap.values() if isinstance(one, r.Optimizer)]
+    for site in may:
+        modules = frame.run.owners.get((site.event, site.context), frozenset())
+        sure = bool(optimizers) and bool(modules)
+        nobody = sure and all(relation(one.owns, modules) is Truth.NO for one in optimizers)
+        (frame.run.program.unowned if nobody else frame.run.program.owned).add(tracking.key(site))
 
 
 def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:

@@ -197,7 +197,7 @@ def _leave_scope(frame: Frame, env: dict[Slot, Value], code: Code) -> None:
         del env[slot]
 
 
-_SCRAP = (r.Sequence, r.Mapping, r.Parameters, r.GradSwitch, r.Loader, r.Library)
+_SCRAP = (r.Sequence, r.Mapping, r.Parameters, r.GradSwitch, r.Loader, r.Library, r.Optimizer)
 
 
 def _drop_garbage(state: State, context: v.Context, value: Value) -> None:

@@ -82,7 +82,7 @@ def _unknown(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 
 def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    if name in ("builtins.map", "builtins.getattr", "builtins.setattr", "builtins.vars"):
+    if name in ("builtins.getattr", "builtins.setattr", "builtins.vars"):
         _blur(frame, arguments)
     return unknown_calls.call(frame, event, arguments, neutral=True)
 

@@ -95,6 +95,6 @@ def noted(frame: Frame, identity: Identity, what: str) -> bool:
     frame.run.learn(identity, what)
     known = frame.run.evidence[identity]
     if "step" in known and known & {"zero_grad", "of parameters"} and "module" not in known:
-        frame.state.heap[identity] = r.Optimizer(None, Gradients.ENTRY)
+        frame.state.heap[identity] = r.Optimizer(frame.run.given_parameters.get(identity), Gradients.ENTRY)
         return True
     return False

@@ -46,6 +46,7 @@ class Output:
     must: frozenset[str] = frozenset()
     cut: bool = False
     parts: tuple[Output, ...] | None = None
+    may_grow: bool = False  # a list: what is said of its parts holds where it is made
 
     def join(self, other: Output) -> Output:
         parts = None
@@ -108,7 +109,7 @@ class _Reader:
             for event in block.events:
                 self._step(words, event, known)
             if isinstance(block.end, cfg.Return):
-                ways[block] = CUT if block.end.value is None else known.get(block.end.value, SOMETHING)
+                ways[block] = CUT if block.end.value is None else _kept(known.get(block.end.value, SOMETHING))
             for target in block.successors():
                 before = states.get(target)
                 after = known if before is None else _joined(before, known)
@@ -122,7 +123,7 @@ class _Reader:
             case ev.Load(dst=dst, variable=variable):
                 known[dst] = known.get(variable, SOMETHING)
             case ev.Store(variable=variable, src=src):
-                known[variable] = known.get(src, SOMETHING)
+                known[variable] = _kept(known.get(src, SOMETHING))
             case ev.Constant(dst=dst) | ev.Compare(dst=dst):
                 known[dst] = CUT
             case ev.Copy(dst=dst, src=src) | ev.Part(dst=dst, src=src) | ev.Await(dst=dst, src=src):
@@ -134,7 +135,8 @@ class _Reader:
             case ev.Binary(dst=dst, left=left, right=right) | ev.InPlace(dst=dst, left=left, right=right):
                 known[dst] = _together([known.get(left, SOMETHING), known.get(right, SOMETHING)])
             case ev.Build(dst=dst, kind="tuple" | "list", items=items) if not any(item.star for item in items):
-                known[dst] = Output(parts=tuple(known.get(item.src, SOMETHING) for item in items))
+                parts = tuple(known.get(item.src, SOMETHING) for item in items)
+                known[dst] = Output(parts=parts, may_grow=event.kind == "list")
             case ev.Item(dst=dst, obj=obj, key=key):
                 known[dst] = _item(known.get(obj, SOMETHING), words.literals.get(key))
             case ev.Unpack(src=src, targets=targets, star=star):
@@ -215,6 +217,13 @@ def _together(sources: Iterable[Output]) -> Output:
     """What an operation makes of tensors."""
     sources = [_flat(one) for one in sources]
     return Output(frozenset().union(*(one.must for one in sources)), bool(sources) and all(one.cut for one in sources))
+
+
+def _kept(one: Output) -> Output:
+    """What a name that it is bound to stands for from here on."""
+    if not one.may_grow:
+        return one
+    return Output(reduce(Output.join, map(_flat, one.parts)).must) if one.parts else SOMETHING
 
 
 def _flat(one: Output) -> Output:

@@ -2,7 +2,8 @@
 
 An observation is one event in one calling context in one partition of the state; the same event may be
 observed several times. Marks on forwards (trained, fed, ...) hold for a forward event in a context:
-`stepped` are those that a step without gradients was meant for, `carried` those of which a backward walks
+`stepped` are those that a step without gradients was meant for, `owned` those of modules that an optimizer may
+own and `unowned` those that none does, where a backward walks them, `carried` those of which a backward walks
 the graph of an earlier turn of a loop, `left` those of which such a graph goes where the analysis cannot see
 (`entrusted`: into a call), `retained` those whose graph a backward surely keeps. `walked` names the tensors
 that a backward starts from, `operands` what operations made tensors of. `blamed` are the functions that
@@ -178,6 +179,8 @@ class Program:
     reveals: list[Reveal] = field(default_factory=list)
     trained: set[Key] = field(default_factory=set)
     stepped: set[Key] = field(default_factory=set)
+    owned: set[Key] = field(default_factory=set)
+    unowned: set[Key] = field(default_factory=set)
     fed: set[Key] = field(default_factory=set)
     returned: set[Key] = field(default_factory=set)
     stored: set[Key] = field(default_factory=set)

@@ -8,8 +8,7 @@ methods may have run in between.
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,30 +88,32 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
 
 def _start_all(run: Interpreter, file: Code, after: State) -> None:
     """Analyse the functions of a file that no analysed code has called, outermost callers first."""
-    pending = [code for code in _functions(file) if code not in run.visited]
-    mentioned = {
-        name.rpartition(".")[2]
-        for code in pending
-        for name, event in named_callees(code, inside=False)
-        if event is not None
-    }
     by_name: dict[str, list[Code]] = {}
+    called: dict[Code, set[str]] = {}
     for code in _functions(file):
         by_name.setdefault(code.name, []).append(code)
-    first = [code for code in pending if code.name not in mentioned]
-    queue = deque((*first, *pending))
+        names = (name for name, event in named_callees(code, inside=False) if event is not None)
+        called[code] = {name.rpartition(".")[2] for name in names}
     failed: set[Code] = set()
-    while queue:
-        code = queue.popleft()
-        if code in run.visited or code in failed or not (_is_reached(run, code) and relevant(code, by_name, run)):
-            continue
-        if run.spent > MAX_FILE_STEPS:
+    asked: set[Code] = set()
+    while True:
+        pending = [code for code in called if code not in run.visited and code not in failed and code not in asked]
+        if not pending:
+            return
+        code = _outermost(pending, called)
+        if not (_is_reached(run, code) and relevant(code, by_name, run)):
+            asked.add(code)
+        elif run.spent > MAX_FILE_STEPS:
             run.program.degraded.append(code.qualname)
             failed.add(code)
         elif not _start_until_settled(run, code, after):
-            failed.add(code)  # what it calls is tried next, each by itself
-            called = [name.rpartition(".")[2] for name, event in named_callees(code) if event is not None]
-            queue.extendleft(inner for name in reversed(called) for inner in by_name.get(name, ()))
+            failed.add(code)  # what it calls is tried, each by itself
+
+
+def _outermost(pending: list[Code], called: Mapping[Code, set[str]]) -> Code:
+    """The first function that none calls by name, or simply the first."""
+    names = set().union(*(called[code] for code in pending))
+    return next((code for code in pending if code.name not in names), pending[0])
 
 
 def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
@@ -188,24 +189,36 @@ def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) 
     return len(run.program.degraded) == degraded_before
 
 
-def _trains(cls: Class) -> bool:
-    """Whether any method of a class puts something into train mode."""
-    return any(
-        name.rpartition(".")[2] == "train" for one in cls.line() for name, event in named_callees(one.code) if event
-    )
+def _settled(cls: Class, made: State) -> frozenset[v.Identity]:
+    """The modules whose mode is what the constructor of their class left it in: no method switches them.
+
+    In a class that trains, only eval mode is taken for meant so.
+    """
+    called = {name for one in cls.line() for name, event in named_callees(one.code) if event is not None}
+    ways = {first for first, _, last in (name.rpartition(".") for name in called) if last in ("train", "eval")}
+    if not any(name.rpartition(".")[2] == "train" for name in called):
+        settled = {key for key, one in made.heap.items() if isinstance(one, r.Module) and one.mode is Mode.EVAL}
+    else:
+        settled = set()
+    if construction.trains(cls) or not all(way.startswith("self.") for way in ways):
+        return frozenset(settled)
+    for (owner, name), value in made.attrs.items():
+        if owner is cls and f"self.{name}" not in ways:
+            settled |= {atom.id for atom in v.objects_in(value) if isinstance(atom.id, v.Site)}
+    return frozenset(settled)
 
 
-def blurred(state: State, *, keep_eval: bool = False) -> State:
+def blurred(state: State, settled: frozenset[v.Identity] = frozenset()) -> State:
     """What is left of a state when any code may have run since: who is who, but no modes, no gradients.
 
-    `keep_eval`: nobody is there to switch what is in eval mode back.
+    `settled`: the modules that nobody is there to switch.
     """
     new = state.copy()
     new.grad, new.grad_why = GradMode.ENTRY, frozenset()
     new.facts, new.loops, new.saved = {}, {}, {}
     new.graphs = {}
     for key, record in new.heap.items():
-        if isinstance(record, r.Module) and not (keep_eval and record.mode is Mode.EVAL):
+        if isinstance(record, r.Module) and key not in settled:
             new.heap[key] = replace(record, mode=Mode.ENTRY, why=frozenset())
         elif isinstance(record, r.Optimizer):
             new.heap[key] = replace(record, grads=Gradients.ENTRY)
@@ -250,7 +263,7 @@ def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value
     if activation.outcomes:
         made = joined(activation.outcomes)
         _rebound(run, cls, made)
-        frame.state = blurred(made, keep_eval=not _trains(cls))
+        frame.state = blurred(made, _settled(cls, made))
     return v.just(Obj(cls))
 
 

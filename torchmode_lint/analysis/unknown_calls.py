@@ -76,9 +76,11 @@ def _unknown_result(frame: Frame, event: object, tensors: list[Tensor]) -> Value
 def _note_optimizer(frame: Frame, reached: list[v.Atom], result: Value) -> None:
     """What is made of parameters, and then stepped, is an optimizer, whoever made it."""
     made = v.single(result)
-    if isinstance(made, Obj) and made.id not in frame.state.heap:
-        if any(isinstance(a, Obj) and isinstance(frame.state.heap.get(a.id), r.Parameters) for a in reached):
-            frame.run.learn(made.id, "of parameters")
+    records = [frame.state.heap.get(a.id) for a in reached if isinstance(a, Obj)]
+    owners = [one.owners for one in records if isinstance(one, r.Parameters)]
+    if isinstance(made, Obj) and made.id not in frame.state.heap and owners:
+        frame.run.learn(made.id, "of parameters")
+        frame.run.given_parameters[made.id] = frozenset().union(*owners)
 
 
 def _call_back(frame: Frame, event: Event, func: Func) -> None:

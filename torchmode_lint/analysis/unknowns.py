@@ -54,10 +54,8 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         modes.ask(frame, identity)
         modes.thaw_around(frame, identity)
         return me
-    if name == "item" and plain and not arguments.keywords:
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=False))
-    if name == "detach" and plain and not arguments.keywords:
-        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, made=event))
+    if name in ("item", "detach") and plain and not arguments.keywords:
+        return v.just(Tensor(leaf=Truth.YES, grad=Truth.NO, exact=name == "detach", made=event))
     if name == "scale":
         return arguments.first
     if name == "prepare" and arguments.positional:

@@ -66,7 +66,7 @@ class Suppress:
 Terminator: TypeAlias = "Jump | Branch | Next | Return | Raise | Suppress"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Block:
     """Events that run in order, and one way to end.
 
@@ -109,7 +109,7 @@ class Parameter:
     has_default: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Code:
     """The file (`kind` "file"), a function, a lambda or a class body, lowered.
 
@@ -132,6 +132,9 @@ class Code:
     is_async: bool = False
     is_generator: bool = False
     decorators: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.qualname}".rstrip()
 
     @property
     def entry(self) -> Block:

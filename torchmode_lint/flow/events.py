@@ -34,15 +34,18 @@ class Variable:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Event:
     """Base of all events. `index` counts up through the whole file, in order of lowering."""
 
     index: int
     node: libcst.CSTNode
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.index}"
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Event):
     """A literal: None, bool, int, float, complex, str, bytes or Ellipsis (concatenated strings joined)."""
 
@@ -50,24 +53,24 @@ class Constant(Event):
     value: object
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Load(Event):
     dst: Register
     variable: Variable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Store(Event):
     variable: Variable
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Delete(Event):
     variable: Variable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Annotate(Event):
     """`x: T` or `x: T = v`; `annotation` is its dotted name (`nn.Module`), quotes and Optional removed.
 
@@ -78,7 +81,7 @@ class Annotate(Event):
     annotation: str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Copy(Event):
     """Moves a register: the arms of `a if c else b`, of `and`/`or`, walrus targets."""
 
@@ -86,41 +89,41 @@ class Copy(Event):
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Attribute(Event):
     dst: Register
     obj: Register
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SetAttribute(Event):
     obj: Register
     name: str
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DeleteAttribute(Event):
     obj: Register
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Item(Event):
     dst: Register
     obj: Register
     key: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SetItem(Event):
     obj: Register
     key: Register
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DeleteItem(Event):
     obj: Register
     key: Register
@@ -135,14 +138,14 @@ class Argument:
     star: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Event):
     dst: Register
     func: Register
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unary(Event):
     """`operator` is "not", "-", "+" or "~"."""
 
@@ -151,7 +154,7 @@ class Unary(Event):
     operand: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Binary(Event):
     """`operator` is its source text: "+", "@", "//", ... ; `and`/`or` are branches instead."""
 
@@ -161,7 +164,7 @@ class Binary(Event):
     right: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InPlace(Event):
     """`left op= right` before the result is stored; `operator` is without the "="."""
 
@@ -171,7 +174,7 @@ class InPlace(Event):
     right: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compare(Event):
     """One comparison: "==", "!=", "<", "<=", ">", ">=", "is", "is not", "in", "not in"."""
 
@@ -181,7 +184,7 @@ class Compare(Event):
     right: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Build(Event):
     """A display: `kind` is "tuple", "list", "set", "dict", "slice" or "string" (an f-string).
 
@@ -195,7 +198,7 @@ class Build(Event):
     keys: tuple[Register | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Grow(Event):
     """A comprehension adds one element (`key` only in a dict comprehension) to its container."""
 
@@ -204,7 +207,7 @@ class Grow(Event):
     key: Register | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unpack(Event):
     """`a, *b = src`: one register a target; `star` is the position of the starred one, or None."""
 
@@ -213,7 +216,7 @@ class Unpack(Event):
     star: int | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Part(Event):
     """Some part of a value: a capture of a match pattern."""
 
@@ -221,7 +224,7 @@ class Part(Event):
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Test(Event):
     """A truth that cannot be told from the operands: a class or mapping pattern."""
 
@@ -229,7 +232,7 @@ class Test(Event):
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MakeFunction(Event):
     """`def` or `lambda`. Defaults run beside `code.parameters` (None without one).
 
@@ -242,7 +245,7 @@ class MakeFunction(Event):
     decorators: tuple[Register, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MakeClass(Event):
     """`class`. Its body is a `Code` of kind "class" that runs here."""
 
@@ -252,7 +255,7 @@ class MakeClass(Event):
     decorators: tuple[Register, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Iterate(Event):
     """`iter(src)` (or `aiter`): made once, before the loop that draws from it."""
 
@@ -260,7 +263,7 @@ class Iterate(Event):
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Enter(Event):
     """`with manager as dst`; a later `Leave` with the same `manager` register undoes it."""
 
@@ -268,7 +271,7 @@ class Enter(Event):
     manager: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Leave(Event):
     """The end of a with block on one way out of it; `enter` is the event it undoes."""
 
@@ -276,13 +279,13 @@ class Leave(Event):
     enter: Enter
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Await(Event):
     dst: Register
     src: Register
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Yield(Event):
     """`yield` (or `yield from`, `delegate`); always the last event of its block."""
 
@@ -291,7 +294,7 @@ class Yield(Event):
     delegate: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Import(Event):
     """`import a.b` binds `a` (`module` "a"), `import a.b as c` binds `a.b`.
 
@@ -303,7 +306,7 @@ class Import(Event):
     loaded: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ImportFrom(Event):
     """`from module import name`; `level` counts the leading dots. `name` "*" binds nothing itself."""
 
@@ -313,7 +316,7 @@ class ImportFrom(Event):
     level: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Caught(Event):
     """At the head of an except clause: the exception, of one of `types` (empty: any)."""
 
@@ -321,7 +324,7 @@ class Caught(Event):
     types: tuple[Register, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Discard(Event):
     """An expression statement: the value is computed and dropped."""
 

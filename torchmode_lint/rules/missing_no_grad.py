@@ -57,13 +57,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torchmode_lint.analysis import evaluation
-from torchmode_lint.analysis.program import Forward, Program
+from torchmode_lint.analysis.program import Forward, Key, Program
+from torchmode_lint.analysis.values import Site
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
 from torchmode_lint.protocol import GradMode, Mode, Truth
 from torchmode_lint.rule import Rule
 
 
 def check(program: Program) -> Iterator[Diagnostic]:
+    yield from _evaluations(program)
+    yield from _teachers(program)
+
+
+def _evaluations(program: Program) -> Iterator[Diagnostic]:
     for group in evaluation.groups(program, fed_too=True):
         in_eval = [f for f in group if f.module.mode is Mode.EVAL and f.module.why]
         if not in_eval or not all(_records(f) for f in group):
@@ -83,6 +89,36 @@ def check(program: Program) -> Iterator[Diagnostic]:
             doubt,
             [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
         )
+
+
+def _teachers(program: Program) -> Iterator[Diagnostic]:
+    """Modules made here and put into eval mode whose output enters a loss, while no optimizer owns any of them."""
+    by_key: dict[Key, list[Forward]] = {}
+    for forward in program.forwards:
+        if forward.key in program.unowned and forward.key not in program.owned and forward.direct:
+            by_key.setdefault(forward.key, []).append(forward)
+    for observed in by_key.values():
+        first = observed[0]
+        if not all(_only_teaches(f) for f in observed) or not program.concerns(first.context, first.module.why):
+            continue
+        yield program.diagnostic(
+            RULE,
+            first.event,
+            first.context,
+            f"{evaluation.spoken(first)} is in eval mode and no optimizer owns it, yet the backward walks through it: "
+            "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
+            Confidence.LIKELY,
+            [
+                *(program.note(p, "in eval mode from here") for p in evaluation.ordered(first.module.why)),
+                *program.call_notes(first.context),
+                evaluation.here(program, first, "evaluated here, with its graph"),
+            ],
+        )
+
+
+def _only_teaches(f: Forward) -> bool:
+    made_here = isinstance(f.identity, Site)
+    return made_here and _records(f) and f.module.frozen is Truth.NO and f.inputs_grad is Truth.NO and not f.entered
 
 
 def _records(f: Forward) -> bool:
