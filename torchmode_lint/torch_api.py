@@ -29,6 +29,7 @@ class Effect(enum.Enum):
     ALL_ARGUMENTS = enum.auto()  # returns its arguments
     FACTORY = enum.auto()  # a mode-dependent module in train mode
     PRETRAINED = enum.auto()  # a mode-dependent module in eval mode
+    LOADED = enum.auto()  # a module in the mode it was saved in, its parameters frozen or not
     COPY = enum.auto()  # a new object with the state of the old
     OPTIMIZER = enum.auto()
     SCHEDULER = enum.auto()
@@ -186,7 +187,7 @@ EFFECTS: dict[str, Effect] = {
         "ByteTensor cuda.FloatTensor cuda.LongTensor",
     ),
     "torch.load": Effect.UNKNOWN,
-    "torch.jit.load": Effect.UNKNOWN,
+    "torch.jit.load": Effect.LOADED,
     "torch.autograd.Variable": Effect.VARIABLE,
     **_named(
         Effect.NO_GRAPH,

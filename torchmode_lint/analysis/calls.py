@@ -46,12 +46,32 @@ def call(frame: Frame, event: Call) -> None:
         # one of several objects, in a loop over them as a rule: all of them get the call
         frame.set(event.dst, v.join_all([apply(frame, event, callee, arguments) for callee in callees]))
         return
-    for callee in callees[1:]:
+    owners = [_owner(callee) for callee in callees]
+    held = frozenset(owner for owner in owners if owner is not None)
+    for callee, owner in zip(callees[1:], owners[1:], strict=True):
         other = frame.fork(frame.state.copy())
+        if owner is not None:  # whichever of the objects it is that gets the call, it will be the same in the next one
+            other.state.refine(held, v.just(owner))
         other.set(event.dst, apply(other, event, callee, arguments, event.dst))
         frame.forks += other.forks
         other.forks = []
+    if owners[0] is not None and len(callees) > 1:
+        frame.state.refine(held, v.just(owners[0]))
     frame.set(event.dst, apply(frame, event, callees[0], arguments, event.dst))
+
+
+def _owner(callee: Atom) -> Obj | None:
+    """The object whose method this is."""
+    match callee:
+        case Bound(Obj() as owner, _):
+            return owner
+        case Func(owner=frozenset() as owners):
+            single = v.single(owners)
+            return single if isinstance(single, Obj) else None
+        case Obj(Path(base, _)):
+            return Obj(base)
+        case _:
+            return None
 
 
 _NEW_TENSOR = frozenset({"detach", "to", "cuda", "cpu", "clone", "requires_grad"})

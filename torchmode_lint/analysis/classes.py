@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Class:
-    """A class statement that was reached; one for each class body."""
+    """A class statement that was reached. Two are the same if they are of one class body."""
 
     code: Code
     stated: tuple[Class | str | Imported, ...] = ()  # the bases as the class statement has them
     loader: Loader | None = None  # knows what imported bases mean
     methods: dict[str, Value] = field(default_factory=dict)
     dependent: Truth | None = None  # computed when first asked for
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Class) and self.code is other.code
+
+    def __hash__(self) -> int:
+        return hash(self.code)
 
     @property
     def name(self) -> str:

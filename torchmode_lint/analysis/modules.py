@@ -94,6 +94,10 @@ def _pretrained(frame: Frame, event: Event, name: str, arguments: Arguments) -> 
     return frame.make(event, r.Module(Mode.EVAL, frozenset({frame.point(event)}), Truth.YES, name=name))
 
 
+def _loaded(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    return frame.make(event, r.Module(Mode.ENTRY, frozen=Truth.MAYBE, name=name))
+
+
 def _copy(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     atom = v.single(arguments.first)
     if isinstance(atom, Obj):
@@ -152,6 +156,7 @@ EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.SHARING: _sharing,
     Effect.FACTORY: _factory,
     Effect.PRETRAINED: _pretrained,
+    Effect.LOADED: _loaded,
     Effect.COPY: _copy,
     Effect.OPTIMIZER: _optimizer,
     Effect.SCHEDULER: _scheduler,

@@ -55,6 +55,7 @@ analysis cannot see differentiates the result.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Forward, Key, Program
@@ -63,13 +64,23 @@ from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
 from torchmode_lint.protocol import GradMode, Mode, Truth
 from torchmode_lint.rule import Rule
 
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.records import Points
+    from torchmode_lint.flow.cfg import Code
+
 
 def check(program: Program) -> Iterator[Diagnostic]:
-    yield from _evaluations(program)
+    surest: dict[tuple[Code, Points], Diagnostic] = {}
+    for code, why, found in _evaluations(program):
+        # one evaluation, however many modules and calls it takes
+        known = surest.get((code, why))
+        if known is None or (found.confidence, -found.span.line) > (known.confidence, -known.span.line):
+            surest[code, why] = found
+    yield from surest.values()
     yield from _teachers(program)
 
 
-def _evaluations(program: Program) -> Iterator[Diagnostic]:
+def _evaluations(program: Program) -> Iterator[tuple[Code, Points, Diagnostic]]:
     for group in evaluation.groups(program, fed_too=True):
         in_eval = [f for f in group if f.module.mode is Mode.EVAL and f.module.why]
         if not in_eval or not all(_records(f) for f in group):
@@ -81,14 +92,16 @@ def _evaluations(program: Program) -> Iterator[Diagnostic]:
         if first.grad is not GradMode.ON or first.by_method:
             doubt = min(doubt, Confidence.LIKELY)
         trail = [program.note(point, "in eval mode from here") for point in evaluation.ordered(first.module.why)]
-        yield program.diagnostic(
+        place = evaluation.place(program, first, first.module.why)
+        found = program.diagnostic(
             RULE,
-            *evaluation.place(program, first, first.module.why),
+            *place,
             f"{evaluation.spoken(first)} is evaluated while gradients are recorded: "
             "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
             doubt,
             [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
         )
+        yield place.context.code, first.module.why, found
 
 
 def _teachers(program: Program) -> Iterator[Diagnostic]:
