@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event
 
 
+_NUMBERS = {"builtins.int", "builtins.float", "builtins.bool", "builtins.complex", "builtins.str"}
+
+
 def _pure(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     """A symbol that is the same for the same arguments."""
     tensors = [t for value in arguments.all() for t in frame.tensors(value)]
@@ -57,9 +60,19 @@ def _evaluated(frame: Frame, name: str, arguments: Arguments) -> Value | None:
         atom, target = v.single(arguments.positional[0]), v.single(arguments.positional[1])
         if isinstance(atom, Const) and isinstance(target, v.Ext) and target.name.startswith("torch."):
             return v.FALSE
+        tensors = [a for a in arguments.positional[0] if isinstance(a, Tensor) and (a.exact or a.may)]
+        if tensors and _are_numbers(frame, arguments.positional[1]):
+            return v.FALSE  # of what is a number in a first turn, the tensor that it becomes is of interest
         if is_made(atom) and "torch.Tensor" in {a.name for a in frame.reach(arguments.positional[1]) if _is_ext(a)}:
             return v.TRUE
     return None
+
+
+def _are_numbers(frame: Frame, types: Value) -> bool:
+    """Whether a type, or a tuple of them, is none that a tensor or a structure of tensors may be of."""
+    names = [a.name for a in frame.reach(types) if _is_ext(a)]
+    others = [a for a in frame.reach(types) if not _is_ext(a) and not isinstance(a, Tup)]
+    return bool(names) and not others and all(name.startswith("numbers.") or name in _NUMBERS for name in names)
 
 
 def is_made(atom: v.Atom | None) -> bool:

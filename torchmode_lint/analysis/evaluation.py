@@ -93,13 +93,25 @@ def beside_training(program: Program, forward: Forward) -> bool:
     )
 
 
+def has_adversary(program: Program, forward: Forward) -> bool:
+    """Whether a module is trained through another one that is also trained without it: the generator of a GAN.
+
+    Its samples are looked at in train mode by convention.
+    """
+    modules = {f.key: f.identity for f in program.forwards}
+    trained = [{modules[key] for key, _ in backward.graphs if key in modules} for backward in program.backwards]
+    beside = set().union(*(one for one in trained if forward.identity in one)) - {forward.identity}
+    return any(beside & one for one in trained if forward.identity not in one)
+
+
 def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False) -> Confidence | None:
     """How sure it is that these forwards evaluate; None where nothing should be said.
 
     `mode_says_so`: the module was put into eval mode, which is evidence of its own.
     """
     key = group[0].key
-    unseen = group[0].by_method and group[0].module.cls is None and group[0].by_method not in FORWARDS
+    cls = group[0].module.cls
+    unseen = group[0].by_method and (cls is None or cls.is_open) and group[0].by_method not in FORWARDS
     if unseen or in_unit_test(program, key.context):
         return Confidence.POSSIBLE  # a method of what cannot be seen may do anything: `encode` may be a tokenizer's
     if all(grad_is_off(f) for f in group):
@@ -107,6 +119,10 @@ def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False)
     leaves = key in program.stored or key in program.passed
     if leaves and any(_related(key.context, blind) for blind in program.blind_backwards):
         return None
+    if not mode_says_so and any(blind in key.context.chain() for blind in program.blind_backwards):
+        return Confidence.POSSIBLE  # what is walked there may have been computed here
+    if key in program.returned and group[0].entered is not None:
+        return Confidence.POSSIBLE  # what a module's own method returns may be differentiated by whoever called it
     if key in program.returned or leaves:
         return Confidence.LIKELY if mode_says_so else Confidence.POSSIBLE
     return Confidence.CERTAIN if mode_says_so else Confidence.LIKELY

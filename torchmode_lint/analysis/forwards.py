@@ -39,7 +39,9 @@ def forward(
     record = modes.ensure_module(frame, identity)
     inputs = [t for value in arguments.all() for t in frame.tensors(value)]
     inputs_grad = _require_grad(inputs)
-    grad = GradMode.OFF if any(t.volatile for t in inputs) else frame.state.grad
+    # data, not labels: what a loss is compared with may be volatile without being looked at by autograd
+    volatile = any(t.volatile for t in frame.tensors(arguments.first))
+    grad = GradMode.OFF if volatile else frame.state.grad
     off = GradMode.OFF in grad
     if not off and direct:
         doubts.applied(frame, event, identity)

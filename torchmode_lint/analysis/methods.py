@@ -136,9 +136,9 @@ def _module_forward_method(
     frame: Frame, event: Event, identity: Identity, record: r.Module, name: str, arguments: Arguments
 ) -> Value:
     """`model.generate(x)`, `model.encode(x)`: a forward if it is given data."""
-    given = [value for value in arguments.all() if not isinstance(v.single(value), Const)]
+    given = [value for value in arguments.all() if not isinstance(v.single(value), (Const, v.Func, v.Cls, v.Ext))]
     frame.run.handed.add(identity)
-    if not given:
+    if not given or name.startswith("_"):
         return frame.unknown(event)
     if record.cls is None or record.cls.is_open:
         doubts.doubt(frame)  # what cannot be seen may train: `model.learn(batch)`

@@ -99,7 +99,9 @@ class _Reader:
         if code.decorators or code.is_generator or called & _LEFT_ALONE or self.depth > MAX_FOLLOWED:
             return SOMETHING
         words = _Words(code)
-        first: Known = {ev.Variable(code.scope, p.name): Output(frozenset({p.name})) for p in code.parameters}
+        method = code.parent is not None and code.parent.kind == "class"
+        given = code.parameters[1:] if method else code.parameters
+        first: Known = {ev.Variable(code.scope, p.name): Output(frozenset({p.name})) for p in given}
         states: dict[Block, Known] = {code.entry: first}
         pending = [code.entry]
         ways: dict[Block, Output] = {}
@@ -236,9 +238,6 @@ def _joined(before: Known, after: Known) -> Known:
 
 def _substituted(one: Output, given: Mapping[str, Output]) -> Output:
     """What a call returns: the callee's parameters replaced by what they were given."""
-    if one.must and one.must <= given.keys() and len(one.must) == 1 and one.parts is None:
-        (name,) = one.must
-        return given[name]
     own = (name for name in one.must if name.startswith(OWN))
     must = frozenset(own).union(*(_flat(given[name]).must for name in one.must if name in given))
     parts = None if one.parts is None else tuple(_substituted(part, given) for part in one.parts)

@@ -13,6 +13,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Obj, Path, Tensor, Value
+from torchmode_lint.flow.events import MakeFunction
 from torchmode_lint.protocol import Truth
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def _note_optimizer(frame: Frame, reached: list[v.Atom], result: Value) -> None:
 def _call_back(frame: Frame, event: Event, func: Func) -> None:
     """A function handed to something unknown is called by it, on arguments that are not known."""
     code = func.code
+    if isinstance(event, MakeFunction):
+        return  # it is only being decorated
     if func.kind or not frame.run.may_enter(frame.context, code) or code.is_generator:
         return
     count = len([p for p in code.parameters if p.kind in ("normal", "positional")]) - (func.owner is not None)

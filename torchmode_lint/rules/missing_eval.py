@@ -85,6 +85,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
         confidence = doubt
         if broken[0].inputs_grad is not Truth.NO and evaluation.beside_training(program, broken[0]):
             confidence = Confidence.POSSIBLE  # a loss of what is being trained, computed to be looked at
+        if not evaluation.grad_is_off(broken[0]) and evaluation.has_adversary(program, broken[0]):
+            confidence = Confidence.POSSIBLE
         if len(broken) < len(group) or any(f.module.dependent is not Truth.YES for f in broken):
             confidence = min(confidence, Confidence.LIKELY)
         first = broken[0]

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 def check(program: Program) -> Iterator[Diagnostic]:
     surest: dict[tuple[Code, Points], Diagnostic] = {}
     for code, why, found in _evaluations(program):
-        # one evaluation, however many modules and calls it takes
+        # one evaluation, however many calls it takes
         known = surest.get((code, why))
         if known is None or (found.confidence, -found.span.line) > (known.confidence, -known.span.line):
             surest[code, why] = found
