@@ -373,6 +373,9 @@ FORWARDS = frozenset(
     "get_text_features forward_once".split()
 )
 
+# of these, what switches gradients off by itself: `generate` of transformers
+WITHOUT_GRADIENTS = frozenset({"generate"})
+
 
 # Dropout by function: where it is told how much to drop and whether to.
 @dataclass(frozen=True, slots=True)

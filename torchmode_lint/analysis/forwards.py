@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import calls, doubts, modes, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
@@ -41,7 +42,7 @@ def forward(
     inputs_grad = _require_grad(inputs)
     # data, not labels: what a loss is compared with may be volatile without being looked at by autograd
     volatile = any(t.volatile for t in frame.tensors(arguments.first))
-    grad = GradMode.OFF if volatile else frame.state.grad
+    grad = GradMode.OFF if volatile or by_method in api.WITHOUT_GRADIENTS else frame.state.grad
     off = GradMode.OFF in grad
     if not off and direct:
         doubts.applied(frame, event, identity)

@@ -114,7 +114,7 @@ def _object_item(frame: Frame, identity: v.Identity, key: Value, index: object, 
         case r.Sequence(element, items):
             if items is not None and index is not _NOT_CONSTANT:
                 return _at(items, index)
-            return element or frame.unknown(event)
+            return v.one_of(element) or frame.unknown(event)
         case r.Mapping() as mapping:
             found = mapping.get(index) if index is not _NOT_CONSTANT else None
             if found is not None:

@@ -42,6 +42,8 @@ SHARED_NAMES = frozenset({"eval", "train", "zero_grad", "step", "backward", "par
 def call(frame: Frame, event: Event, owner: Atom, name: str, arguments: Arguments, dst: int | None = None) -> Value:
     """`owner.name(arguments)`."""
     match owner:
+        case Tensor() if name in api.MODULE_EVIDENCE:  # no tensor, but a module that was taken for one
+            return frame.unknown(event)
         case Tensor():
             return tensors.method(frame, event, owner, name, arguments)
         case Param():

@@ -63,8 +63,6 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
         added = [u for value in arguments.all() for u in frame.tensors(value)]
         frame.state.replace_tensor(t, replace(v.derived([t, *added], exact=False), made=event))
         return v.NONE
-    if name in api.MODULE_EVIDENCE or name in api.MODULE_PARAMETERS:  # no tensor, but a module that was taken for one
-        return frame.unknown(event)
     if not t.exact and name in ("items", "values", "keys", "get", "split", "chunk", "unbind"):
         return v.just(v.part(t))
     functions = [a for value in arguments.all() for a in value if isinstance(a, (Func, Obj))]
