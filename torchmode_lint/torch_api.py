@@ -303,6 +303,8 @@ EFFECTS: dict[str, Effect] = {
     "collections.": Effect.NEUTRAL,
     "warnings.": Effect.NEUTRAL,
     "gc.": Effect.NEUTRAL,
+    "typing.cast": Effect.ALL_ARGUMENTS,
+    "inspect.": Effect.NEUTRAL,
     "wandb.": Effect.NEUTRAL,
     "tensorboardX.": Effect.NEUTRAL,
     "yaml.": Effect.NEUTRAL,

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import (
     construction,
     doubts,
@@ -176,7 +177,8 @@ def _call_part(frame: Frame, event: Event, identity: Path, arguments: Arguments,
     """Something of a module is called: a part of it, or a method whose body cannot be seen."""
     whole = frame.state.heap.get(identity.base)
     cls = whole.cls if isinstance(whole, r.Module) else None
-    if cls is not None and not cls.is_open and isinstance(identity.base, v.Path | v.Site):
+    number = identity.step in api.TENSOR_NUMBER
+    if cls is not None and not cls.is_open and not number and isinstance(identity.base, v.Path | v.Site):
         return forwards.forward(frame, event, identity, arguments)
     return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)
 

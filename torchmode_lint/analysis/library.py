@@ -88,7 +88,7 @@ def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 
 def _all_arguments(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    given = arguments.positional
+    given = arguments.positional[1:] if name == "typing.cast" else arguments.positional
     return given[0] if len(given) == 1 else v.just(Tup(given))
 
 
