@@ -10,6 +10,9 @@ own that reads `self.training`. A module is in train mode when it is constructed
 Whether a forward evaluates is told by what happens, not by names: gradients are off around it, or its
 output reaches no `backward` in any caller.
 
+Where nobody in sight sets the mode, but the same function trains the module and evaluates it without gradients
+in one and the same mode, that is reported as well: the mode is wrong for one of the two.
+
 ## Why is this bad
 
 In train mode dropout zeroes activations at random and batch norm normalises with the statistics of the
@@ -55,6 +58,7 @@ back to training, which may be in another function.
 - Forwards inside a module's own methods: the mode is that of whoever calls it from outside.
 - Models that a library hands over in eval mode (`from_pretrained` of transformers and diffusers), and
   loops that a framework runs (Lightning, Ignite, the transformers `Trainer`).
+- Samples of a generator that is trained through a discriminator: by convention they are drawn in train mode.
 - Dropout that is left active on purpose: a whole model put back into train mode for Monte-Carlo dropout
   looks like the bug. Switch only the dropout modules, or add `# noqa: TML101`.
 """

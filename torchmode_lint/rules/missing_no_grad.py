@@ -4,7 +4,10 @@
 
 Reports a forward pass of a module in eval mode while gradients are being recorded, when the module has
 parameters that require gradients, the input requires none, and the output reaches no `backward` and no
-`autograd.grad` in any caller.
+`autograd.grad` in any caller. One diagnostic stands for all calls of an evaluation in one function.
+
+It also reports a teacher: a module made and put into eval mode in sight, whose output does enter a loss, while
+no optimizer owns it. The backward walks through it, and the gradients it leaves there are used by nobody.
 
 ## Why is this bad
 
@@ -49,7 +52,9 @@ analysis cannot see differentiates the result.
 - Functions that nobody calls, and results handed to code that cannot be followed.
 - Modules whose parameters are all frozen: without gradients to record, no graph is built.
 - Attacks, saliency maps, guidance and other forwards whose input requires gradients.
-- Library calls that switch gradients off by themselves, such as the pipelines of diffusers.
+- Library calls that switch gradients off by themselves, such as the pipelines of diffusers and `generate` of
+  transformers.
+- What a module's own method returns, unless a call of the method is in sight.
 """
 
 from __future__ import annotations
