@@ -43,7 +43,7 @@ class Effect(enum.Enum):
     BACKWARD = enum.auto()
     GRADIENT = enum.auto()  # autograd.grad
     FUNCTIONAL = enum.auto()  # torch.func: gradients of a function
-    EXPORT = enum.auto()  # evaluates the module it takes
+    EXPORT = enum.auto()  # evaluates the module it takes, in the mode that it is in
     NEUTRAL = enum.auto()  # leaves the protocol alone; the result is unknown
     PURE = enum.auto()  # the same for the same arguments, a symbol to hang conditions on
     ENUMERATE = enum.auto()
@@ -204,8 +204,9 @@ EFFECTS: dict[str, Effect] = {
     "functorch.": Effect.FUNCTIONAL,
     "torch.utils.checkpoint.checkpoint": Effect.UNKNOWN,
     "torch.onnx.export": Effect.NEUTRAL,
-    "torch.jit.trace": Effect.SHARING,
-    "torch.export.export": Effect.NEUTRAL,
+    "torch.jit.trace": Effect.EXPORT,
+    **_named(Effect.EXPORT, "torch.export.", "export export_for_inference"),
+    **_named(Effect.EXPORT, "", "coremltools.convert torch2trt.torch2trt torch_tensorrt.compile"),
     # the rest of torch
     **_named(
         Effect.NEUTRAL,

@@ -33,7 +33,8 @@ V = TypeVar("V")
 # What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
 PROTOCOL = re.compile(
     r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
-    r"|requires_grad_?|detach|from_pretrained)\b|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
+    r"|requires_grad_?|detach|from_pretrained|jit\.trace|export\.export)\b"
+    r"|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
     re.MULTILINE,
 )
 # A file without any of these words neither knows torch nor touches modes and gradients.

@@ -34,15 +34,16 @@ def forward(
     *,
     direct: bool = True,
     by_method: str = "",
+    exported: bool = False,
     extra: Iterable[Identity] = (),
 ) -> Value:
-    """A module is applied to its arguments: a new graph, an observation."""
+    """A module is applied to its arguments: a new graph, an observation. `exported`: to examples, to be traced."""
     record = modes.ensure_module(frame, identity)
     inputs = [t for value in arguments.all() for t in frame.tensors(value)]
     inputs_grad = _require_grad(inputs)
     # data, not labels: what a loss is compared with may be volatile without being looked at by autograd
     volatile = any(t.volatile for t in frame.tensors(arguments.first))
-    grad = GradMode.OFF if volatile or by_method in api.WITHOUT_GRADIENTS else frame.state.grad
+    grad = GradMode.OFF if volatile or exported or by_method in api.WITHOUT_GRADIENTS else frame.state.grad
     off = GradMode.OFF in grad
     if not off and direct:
         doubts.applied(frame, event, identity)
@@ -57,11 +58,12 @@ def forward(
                 grad_why=frame.state.grad_why,
                 turn=frame.state.turn(),
                 direct=direct,
-                synthetic=_synthetic(frame, arguments),
+                synthetic=_synthetic(frame, arguments) and not exported,
                 inputs_grad=inputs_grad,
                 entered=_entered(frame),
                 by_method=by_method,
                 loop=next(reversed(frame.state.loops), None),
+                exported=exported,
                 handed=_was_handed_on(frame, identity),
             )
         )

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import (
     builtin_functions,
+    forwards,
     grad_modes,
     gradients,
     methods,
     modes,
     modules,
     operations,
+    tracking,
     unknown_calls,
 )
 from torchmode_lint.analysis import records as r
@@ -135,7 +137,13 @@ def _suppress(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 
 
 def _export(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    return frame.unknown(event)
+    """What is exported is evaluated, on whatever examples; a trace shares the state of what it was made of."""
+    for atom in arguments.first:
+        if isinstance(atom, Obj) and modes.module_of(frame, atom.id) is not None:
+            inputs = Arguments(arguments.positional[1:], arguments.keywords)
+            result = forwards.forward(frame, event, atom.id, inputs, exported=True)
+            tracking.keep(frame, result)
+    return arguments.first if name == "torch.jit.trace" else frame.unknown(event)
 
 
 _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {

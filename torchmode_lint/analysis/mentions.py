@@ -52,6 +52,7 @@ _ALONE = frozenset(
     "backward eval no_grad inference_mode enable_grad set_grad_enabled zero_grad requires_grad_ autograd "
     "optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
 )
+_NAMESPACES = frozenset({"optim", "jit", "export"})  # nor any of their parts
 _MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
 _NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # and these, which take numbers out of a graph
 _RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
@@ -64,7 +65,7 @@ def moves(code: Code) -> bool:
     """Whether a code object itself names a move of the protocol, or applies something that it was given."""
     for name, call in named_callees(code):
         *first, last = name.split(".")
-        if last in _ALONE or last in _MOVES or "optim" in first:
+        if last in _ALONE or last in _MOVES or _NAMESPACES.intersection(first):
             return True
         if call is not None and (name.startswith("self.") or name in {p.name for p in code.parameters}):
             return True
@@ -85,7 +86,7 @@ def relevant(code: Code, by_name: dict[str, list[Code]], names: Names) -> bool:
         dropped = {e.src for inner in at.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
         for name, call in named_callees(at):
             *first, last = name.split(".")
-            if "optim" in first or last in _ALONE:
+            if last in _ALONE or _NAMESPACES.intersection(first):
                 return True
             if len(seen) == 1 and (
                 last in _MOVES or last in _NUMBERS or (last in _RETURNING and call is not None and call.dst in dropped)

@@ -44,7 +44,8 @@ class Forward:
     `module` is its record before the event; `direct` says that the call itself is the forward, not a
     function of unknown body that was given the module. `inputs_grad`: whether an input requires grad.
     `entered`: where a module's own method was entered that applies it. `loop` is the innermost one.
-    `handed`: something that cannot be seen had the module, and may have switched its mode.
+    `exported`: it is traced, to be run elsewhere. `handed`: something that cannot be seen had the module, and may
+    have switched its mode.
     """
 
     event: Event
@@ -61,6 +62,7 @@ class Forward:
     by_method: str = ""
     loop: Block | None = None
     handed: bool = False
+    exported: bool = False
 
     @property
     def key(self) -> Key:

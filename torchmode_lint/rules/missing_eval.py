@@ -8,7 +8,9 @@ own that reads `self.training`. A module is in train mode when it is constructed
 `train()`. Loading weights with `load_state_dict` does not change the mode.
 
 Whether a forward evaluates is told by what happens, not by names: gradients are off around it, or its
-output reaches no `backward` in any caller.
+output reaches no `backward` in any caller. An export that takes the module in the mode it is in
+(`torch.jit.trace`, `torch.export.export`, converters to Core ML and TensorRT) is an evaluation;
+`torch.onnx.export` switches the mode by itself.
 
 Where nobody in sight sets the mode, but the same function trains the module and evaluates it without gradients
 in one and the same mode, that is reported as well: the mode is wrong for one of the two.
@@ -94,6 +96,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
         if len(broken) < len(group) or any(f.module.dependent is not Truth.YES for f in broken):
             confidence = min(confidence, Confidence.LIKELY)
         first = broken[0]
+        if first.exported:
+            confidence = min(confidence, Confidence.LIKELY)  # it may be meant to be trained further where it is run
         name = evaluation.spoken(first)
         trail = [program.note(point, "in train mode from here") for point in evaluation.ordered(first.module.why)]
         trail += program.call_notes(first.context)
@@ -102,7 +106,9 @@ def check(program: Program) -> Iterator[Diagnostic]:
         yield program.diagnostic(
             RULE,
             *evaluation.place(program, first, first.module.why),
-            f"{name} is evaluated in train mode: call `eval()` on it before this forward",
+            f"{name} is exported in train mode: call `eval()` on it first"
+            if first.exported
+            else f"{name} is evaluated in train mode: call `eval()` on it before this forward",
             confidence,
             [*trail, evaluation.here(program, first, "evaluated here")],
         )
