@@ -121,8 +121,9 @@ def doubt(program: Program, group: list[Forward], *, mode_says_so: bool = False)
         return None
     if not mode_says_so and any(blind in key.context.chain() for blind in program.blind_backwards):
         return Confidence.POSSIBLE  # what is walked there may have been computed here
-    if key in program.returned and group[0].entered is not None:
-        return Confidence.POSSIBLE  # what a module's own method returns may be differentiated by whoever called it
+    entered = group[0].entered
+    if key in program.returned and entered is not None and entered.code.name in ("forward", "__call__"):
+        return Confidence.POSSIBLE  # what a module's forward returns may be differentiated by whoever called it
     if key in program.returned or leaves:
         return Confidence.LIKELY if mode_says_so else Confidence.POSSIBLE
     return Confidence.CERTAIN if mode_says_so else Confidence.LIKELY

@@ -74,8 +74,8 @@ _WHOLE = (
 def check(program: Program) -> Iterator[Diagnostic]:
     walked = _walked(program)
     told: dict[Point, tuple[Confidence, Kept]] = {}
-    # where one caller walks the sum, or hands it on, it is there to be walked
-    summed = {kept.event for kept in program.kepts if kept.forwards & (program.carried | program.entrusted)}
+    # where one caller walks the sum, it is there to be walked
+    summed = {kept.event for kept in program.kepts if kept.forwards & program.carried}
     for kept in program.kepts:
         if kept.event in summed:
             continue

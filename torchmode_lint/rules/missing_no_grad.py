@@ -54,7 +54,7 @@ analysis cannot see differentiates the result.
 - Attacks, saliency maps, guidance and other forwards whose input requires gradients.
 - Library calls that switch gradients off by themselves, such as the pipelines of diffusers and `generate` of
   transformers.
-- What a module's own method returns, unless a call of the method is in sight.
+- What a module's own forward returns, unless a call of it is in sight.
 """
 
 from __future__ import annotations
