@@ -192,7 +192,7 @@ class Interpreter(Codes):
             index = signatures.index(signature)
         elif len(states) < MAX_PARTITIONS or (
             len(states) < 2 * MAX_PARTITIONS
-            and all(one.turns != signature.turns or _optimizers(one) != _optimizers(signature) for one in signatures)
+            and all(one.turns != signature.turns or one.heap != signature.heap for one in signatures)
         ):
             states.append(state)
             signatures.append(signature)

@@ -71,21 +71,21 @@ from torchmode_lint.rule import Rule
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.records import Points
-    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.cfg import Block, Code
 
 
 def check(program: Program) -> Iterator[Diagnostic]:
-    surest: dict[tuple[Code, Points], Diagnostic] = {}
-    for code, why, found in _evaluations(program):
-        # one evaluation, however many calls it takes
-        known = surest.get((code, why))
+    surest: dict[tuple[Code, Block | None, Points], Diagnostic] = {}
+    for key, found in _evaluations(program):
+        # one evaluation, however many calls it takes: a function, or a loop of a script
+        known = surest.get(key)
         if known is None or (found.confidence, -found.span.line) > (known.confidence, -known.span.line):
-            surest[code, why] = found
+            surest[key] = found
     yield from surest.values()
     yield from _teachers(program)
 
 
-def _evaluations(program: Program) -> Iterator[tuple[Code, Points, Diagnostic]]:
+def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, Points], Diagnostic]]:
     for group in evaluation.groups(program, fed_too=True):
         in_eval = [f for f in group if f.module.mode is Mode.EVAL and f.module.why]
         if not in_eval or not all(_records(f) for f in group):
@@ -106,7 +106,8 @@ def _evaluations(program: Program) -> Iterator[tuple[Code, Points, Diagnostic]]:
             doubt,
             [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
         )
-        yield place.context.code, first.module.why, found
+        code = place.context.code
+        yield (code, first.loop if code.kind == "file" else None, first.module.why), found
 
 
 def _teachers(program: Program) -> Iterator[Diagnostic]:
