@@ -27,6 +27,7 @@ class Effect(enum.Enum):
     CONTAINER = enum.auto()  # holds its arguments: Sequential, ModuleList, ModuleDict
     SHARING = enum.auto()  # returns its first argument, or something that shares all its state
     ALL_ARGUMENTS = enum.auto()  # returns its arguments
+    SECOND = enum.auto()  # returns its second argument
     FACTORY = enum.auto()  # a mode-dependent module in train mode
     PRETRAINED = enum.auto()  # a mode-dependent module in eval mode
     LOADED = enum.auto()  # a module in the mode it was saved in, its parameters frozen or not
@@ -44,6 +45,7 @@ class Effect(enum.Enum):
     GRADIENT = enum.auto()  # autograd.grad
     FUNCTIONAL = enum.auto()  # torch.func: gradients of a function
     EXPORT = enum.auto()  # evaluates the module it takes, in the mode that it is in
+    TRACE = enum.auto()  # the same, and returns what shares all state with it
     NEUTRAL = enum.auto()  # leaves the protocol alone; the result is unknown
     PURE = enum.auto()  # the same for the same arguments, a symbol to hang conditions on
     ENUMERATE = enum.auto()
@@ -204,7 +206,7 @@ EFFECTS: dict[str, Effect] = {
     "functorch.": Effect.FUNCTIONAL,
     "torch.utils.checkpoint.checkpoint": Effect.UNKNOWN,
     "torch.onnx.export": Effect.NEUTRAL,
-    "torch.jit.trace": Effect.EXPORT,
+    "torch.jit.trace": Effect.TRACE,
     **_named(Effect.EXPORT, "torch.export.", "export export_for_inference"),
     **_named(Effect.EXPORT, "", "coremltools.convert torch2trt.torch2trt torch_tensorrt.compile"),
     # the rest of torch
@@ -304,7 +306,7 @@ EFFECTS: dict[str, Effect] = {
     "collections.": Effect.NEUTRAL,
     "warnings.": Effect.NEUTRAL,
     "gc.": Effect.NEUTRAL,
-    "typing.cast": Effect.ALL_ARGUMENTS,
+    "typing.cast": Effect.SECOND,
     "inspect.": Effect.NEUTRAL,
     "wandb.": Effect.NEUTRAL,
     "tensorboardX.": Effect.NEUTRAL,

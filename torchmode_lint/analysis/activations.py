@@ -71,8 +71,8 @@ class Activation:
         return (
             mine.outer == entry.outer
             and entry.facts.items() <= mine.facts.items()
-            and mine.signature() == entry.signature()
             and _told(mine) == _told(entry)
+            and mine.signature() == entry.signature()
             and mine.unify(entry) is entry
         )
 

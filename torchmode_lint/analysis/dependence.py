@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.mentions import dotted_names, named_callees
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect, effect_of
@@ -71,16 +71,13 @@ def _takes_modules(cls_code: Code) -> bool:
     for init in (code for code in cls_code.codes if code.name == "__init__"):
         parameters = {parameter.name for parameter in init.parameters[1:]}
         given: set[int] = set()
-        names: dict[int, str] = {}
+        names = dotted_names(init)
         for block in init.blocks:
             for event in block.events:
                 match event:
                     case ev.Load(dst=dst, variable=variable):
-                        names[dst] = variable.name
                         if variable.name in parameters and variable.scope == init.scope:
                             given.add(dst)
-                    case ev.Attribute(dst=dst, obj=obj, name=name):
-                        names[dst] = f"{names.get(obj, '?')}.{name}"
                     case ev.SetAttribute(name=name, src=src) if src in given and f"self.{name}" in called:
                         return True
                     case ev.Call(func=func, arguments=arguments):

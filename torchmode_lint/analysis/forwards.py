@@ -12,7 +12,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.mentions import named_callees
-from torchmode_lint.analysis.outputs import SOMETHING, Output, layers_of
+from torchmode_lint.analysis.outputs import RECURRENT, SOMETHING, Output, layers_of
 from torchmode_lint.analysis.program import Forward
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GradMode, Graph, Truth
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.frame import Frame
     from torchmode_lint.flow.events import Event
-
-
-_RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
 
 
 def forward(
@@ -103,15 +100,24 @@ def forward(
         exact=direct,
         asked=any(t.asked for t in inputs),
     )
-    if record.name in _RECURRENT and direct:
+    if record.name in RECURRENT and direct:
         one = v.just(whole)
-        return v.just(v.Tup((one, v.just(v.Tup((one, one))) if _RECURRENT[record.name] else one)))
+        return v.just(v.Tup((one, v.just(v.Tup((one, one))) if RECURRENT[record.name] else one)))
     if output.parts is not None or output.cut:
         traced = frame.state.graphs[site]
         frame.state.graphs.update(dict.fromkeys(layers.values(), traced))
+        sure_own = sure_own and not _has_frozen_part(frame, identity)
         behind = {name: frozenset({layer} if sure_own else ()) for name, layer in layers.items()}
         return _shaped(frame, whole, output, behind | _behind(frame, record.cls, arguments))
     return v.just(whole)
+
+
+def _has_frozen_part(frame: Frame, identity: Identity) -> bool:
+    """Whether some layer of a module may keep nothing for a backward: its parameters were frozen by themselves."""
+    return any(
+        isinstance(part, r.Module) and part.frozen is not Truth.NO and isinstance(key, Path) and key.base == identity
+        for key, part in frame.state.heap.items()
+    )
 
 
 def _aged(arguments: Arguments, sites: Iterable[Site]) -> Arguments:

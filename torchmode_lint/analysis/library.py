@@ -90,8 +90,12 @@ def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 
 def _all_arguments(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    given = arguments.positional[1:] if name == "typing.cast" else arguments.positional
+    given = arguments.positional
     return given[0] if len(given) == 1 else v.just(Tup(given))
+
+
+def _second(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    return arguments.positional[1] if len(arguments.positional) > 1 else frame.unknown(event)
 
 
 def _partial(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -137,18 +141,24 @@ def _suppress(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
 
 
 def _export(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    """What is exported is evaluated, on whatever examples; a trace shares the state of what it was made of."""
+    """What is exported is evaluated, on whatever examples."""
     for atom in arguments.first:
         if isinstance(atom, Obj) and modes.module_of(frame, atom.id) is not None:
             inputs = Arguments(arguments.positional[1:], arguments.keywords)
-            result = forwards.forward(frame, event, atom.id, inputs, exported=True)
-            tracking.keep(frame, result)
-    return arguments.first if name == "torch.jit.trace" else frame.unknown(event)
+            tracking.keep(frame, forwards.forward(frame, event, atom.id, inputs, exported=True))
+    return frame.unknown(event)
+
+
+def _trace(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    _export(frame, event, name, arguments)
+    return arguments.first or frame.unknown(event)
 
 
 _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.ALL_ARGUMENTS: _all_arguments,
+    Effect.SECOND: _second,
     Effect.EXPORT: _export,
+    Effect.TRACE: _trace,
     Effect.NEUTRAL: _neutral,
     Effect.PARTIAL: _partial,
     Effect.LIBRARY: _library,

@@ -30,21 +30,29 @@ def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.
         at = pending.pop()
         if inside:
             pending += at.codes
-        names: dict[int, str] = {}
+        names = dotted_names(at)
         for block in at.blocks:
             for event in block.events:
                 match event:
-                    case ev.Load(dst=dst, variable=variable):
-                        names[dst] = variable.name
-                        yield variable.name, None
-                    case ev.Attribute(dst=dst, obj=obj, name=name):
-                        base = names.get(obj, "?")
-                        names[dst] = f"{base}.{name}"
+                    case ev.Load(dst=dst) | ev.Attribute(dst=dst):
                         yield names[dst], None
-                    case ev.Copy(dst=dst, src=src) if src in names:
-                        names[dst] = names[src]
                     case ev.Call(func=func):
                         yield names.get(func, "?"), event
+
+
+def dotted_names(code: Code) -> dict[int, str]:
+    """The dotted names that the registers of a code object stand for; `?` is whatever is no name."""
+    names: dict[int, str] = {}
+    for block in code.blocks:
+        for event in block.events:
+            match event:
+                case ev.Load(dst=dst, variable=variable):
+                    names[dst] = variable.name
+                case ev.Attribute(dst=dst, obj=obj, name=name):
+                    names[dst] = f"{names.get(obj, '?')}.{name}"
+                case ev.Copy(dst=dst, src=src) if src in names:
+                    names[dst] = names[src]
+    return names
 
 
 # What moves or shows a state of the protocol: code that names none of these has nothing to report.
@@ -119,7 +127,7 @@ _MEANT = frozenset(
         *(Effect.LAYER, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING, Effect.RUNNING, Effect.CONTAINER),
         *(Effect.SHARING, Effect.FACTORY, Effect.PRETRAINED, Effect.OPTIMIZER, Effect.LOADER, Effect.LIBRARY),
         *(Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG, Effect.PARAMETER, Effect.VARIABLE, Effect.BACKWARD),
-        *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.COPY, Effect.STATELESS),
+        *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.TRACE, Effect.COPY, Effect.STATELESS),
     }
 )
 

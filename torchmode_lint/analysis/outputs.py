@@ -15,8 +15,9 @@ from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint import torch_api as api
+from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.mentions import dotted_names, named_callees
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
@@ -31,9 +32,9 @@ MAX_FOLLOWED = 4
 _LEFT_ALONE = {"no_grad", "enable_grad", "set_grad_enabled", "inference_mode", "detach_"}
 _INDEXED = {"max", "min", "sort", "topk", "median", "mode", "kthvalue", "cummax", "cummin"}  # tuples, some of them
 _SAME = {"T", "mT", "H", "real", "imag"}
-_RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
-_WITH_PARAMETERS = {Effect.LAYER, Effect.RUNNING}
-_MADE_OF_ONE = {*_WITH_PARAMETERS, Effect.STATELESS, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING}
+# what a recurrent layer returns beside its output: a pair of states, or one
+RECURRENT = {"torch.nn.LSTM": True, "torch.nn.GRU": False, "torch.nn.RNN": False}
+_MADE_OF_ONE = {*(Effect.LAYER, Effect.RUNNING, Effect.STATELESS, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,16 @@ Known: TypeAlias = "dict[object, Output]"  # what registers and variables hold
 
 def output_of(cls: Class, names: Names) -> Output:
     """What the forward of a module of this class returns."""
-    found = [atom for atom in cls.method("forward") or () if isinstance(atom, Func)]
-    if len(found) != 1 or found[0].grad or found[0].kind or cls.method("__call__") is not None:
-        return SOMETHING
-    return _Reader(cls, names, _layers(cls, names)).returned(found[0].code)
+    code = _forward_of(cls)
+    return SOMETHING if code is None else _Reader(cls, names, _layers(cls, names)).returned(code)
+
+
+def _forward_of(cls: Class) -> Code | None:
+    """The code that runs when a module of the class is called, where that is one plain function of the project."""
+    found = v.single(cls.method("forward") or v.EMPTY)
+    if not isinstance(found, Func) or found.grad or found.kind or cls.method("__call__") is not None:
+        return None
+    return found.code
 
 
 def _layers(cls: Class, names: Names) -> dict[str, str | Class]:
@@ -112,11 +119,12 @@ class _Reader:
                 self._step(words, event, known)
             if isinstance(block.end, cfg.Return):
                 ways[block] = CUT if block.end.value is None else _kept(known.get(block.end.value, SOMETHING))
-            for target in block.successors():
+            ahead = [(target, known) for target in block.successors()]
+            for target, after in [*ahead, *((handler, _joined(states[block], known)) for handler in block.handlers)]:
                 before = states.get(target)
-                after = known if before is None else _joined(before, known)
-                if after != before:
-                    states[target] = dict(after)
+                joined = after if before is None else _joined(before, after)
+                if joined != before:
+                    states[target] = dict(joined)
                     pending.append(target)
         return reduce(Output.join, ways.values()) if ways else SOMETHING
 
@@ -157,7 +165,7 @@ class _Reader:
         name = words.names.get(call.func, "?")
         first, _, last = name.rpartition(".")
         if first == "self" and last in self.layers:
-            return self._layer(self.layers[last], given, f"{self.within}{OWN}{call.index}")
+            return self._layer(self.layers[last], call, given)
         if last in _INDEXED:
             return SOMETHING
         target: str | Class | Code | None = None
@@ -175,30 +183,30 @@ class _Reader:
             if isinstance(target, Class) or target.kind != "function":
                 return SOMETHING
             layers = self.layers if first == "self" else {}
-            inner = _Reader(self.cls, self.names, layers, self.depth + 1, f"{self.within}{OWN}{call.index}")
+            inner = _Reader(self.cls, self.names, layers, self.depth + 1, self._place(call))
             return _substituted(inner.returned(target), _bound(target, call.arguments, given, first == "self"))
         if last == "detach" or last in api.TENSOR_NO_GRAPH or last in api.TENSOR_NUMBER:
             return CUT
         return _together([receiver, *given]) if receiver.must else SOMETHING
 
-    def _layer(self, layer: str | Class, given: list[Output], name: str) -> Output:
-        inputs = _together(given).must
+    def _layer(self, layer: str | Class, call: ev.Call, given: list[Output]) -> Output:
         if isinstance(layer, Class):
-            if self.depth > MAX_FOLLOWED or layer.code is self.cls.code:
+            code = _forward_of(layer)
+            if code is None or self.depth > MAX_FOLLOWED or layer.code is self.cls.code:
                 return SOMETHING
-            found = [atom for atom in layer.method("forward") or () if isinstance(atom, Func)]
-            if len(found) != 1 or found[0].grad or found[0].kind:
-                return SOMETHING
-            inner = _Reader(layer, self.names, _layers(layer, self.names), self.depth + 1, name)
-            by_name = {p.name: one for p, one in zip(found[0].code.parameters[1:], given, strict=False)}
-            return _substituted(inner.returned(found[0].code), by_name)
+            inner = _Reader(layer, self.names, _layers(layer, self.names), self.depth + 1, self._place(call))
+            return _substituted(inner.returned(code), _bound(code, call.arguments, given, True))
         effect = effect_of(layer)
-        if layer in _RECURRENT:
-            one = Output(inputs | {name})
-            return Output(parts=(one, Output(parts=(one, one)) if _RECURRENT[layer] else one))
+        inputs = _together(given).must
+        one = Output(inputs | {self._place(call)})
+        if layer in RECURRENT:
+            return Output(parts=(one, Output(parts=(one, one)) if RECURRENT[layer] else one))
         if effect not in _MADE_OF_ONE or layer.endswith("MultiheadAttention"):
             return SOMETHING
-        return Output(inputs | {name} if effect in _WITH_PARAMETERS else inputs)
+        return one if effect is Effect.LAYER else Output(inputs)
+
+    def _place(self, call: ev.Call) -> str:
+        return f"{self.within}{OWN}{call.index}"
 
 
 def _item(whole: Output, index: object) -> Output:
@@ -261,17 +269,8 @@ class _Words:
     """What the registers of a code object stand for by its text: dotted names, what they are read of, literals."""
 
     def __init__(self, code: Code) -> None:
+        events = [event for block in code.blocks for event in block.events]
         self.code = code
-        self.names: dict[int, str] = {}
-        self.receivers: dict[object, int] = {}
-        self.literals: dict[int, object] = {}
-        for block in code.blocks:
-            for event in block.events:
-                match event:
-                    case ev.Load(dst=dst, variable=variable):
-                        self.names[dst] = variable.name
-                    case ev.Attribute(dst=dst, obj=obj, name=name):
-                        self.names[dst] = f"{self.names.get(obj, '?')}.{name}"
-                        self.receivers[dst] = obj
-                    case ev.Constant(dst=dst, value=value):
-                        self.literals[dst] = value
+        self.names = dotted_names(code)
+        self.receivers: dict[object, int] = {e.dst: e.obj for e in events if isinstance(e, ev.Attribute)}
+        self.literals = {e.dst: e.value for e in events if isinstance(e, ev.Constant)}
