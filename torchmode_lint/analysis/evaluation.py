@@ -20,6 +20,7 @@ from torchmode_lint.torch_api import FORWARDS
 if TYPE_CHECKING:
     from torchmode_lint.analysis.program import Forward, Key, Program
     from torchmode_lint.analysis.values import Context, Identity
+    from torchmode_lint.flow.cfg import Block
     from torchmode_lint.flow.events import Event
 
 
@@ -75,13 +76,15 @@ def turning(program: Program, forward: Forward, causes: Points) -> Point:
     """
     event, context = forward.event, forward.context
     around = {at for cause in causes for at in cause.context.chain()}
-    while not _in_loop(event, context) and context not in around and context.parent is not None and context.call:
+    while loop_around(event, context) is None and context not in around and context.parent is not None and context.call:
         event, context = context.call, context.parent
-    return Point(event, context) if _in_loop(event, context) else Point(forward.event, forward.context)
+    in_loop = loop_around(event, context) is not None
+    return Point(event, context) if in_loop else Point(forward.event, forward.context)
 
 
-def _in_loop(event: Event, context: Context) -> bool:
-    return any(block.loops for block in context.code.blocks if event in block.events)
+def loop_around(event: Event, context: Context) -> Block | None:
+    """The innermost loop of its own code that an event is in."""
+    return next((block.loops[-1] for block in context.code.blocks if event in block.events and block.loops), None)
 
 
 def beside_training(program: Program, forward: Forward) -> bool:

@@ -107,7 +107,8 @@ def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, P
             [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
         )
         code = place.context.code
-        yield (code, first.loop if code.kind == "file" else None, first.module.why), found
+        loop = evaluation.loop_around(*place) if code.kind == "file" else None
+        yield (code, loop, first.module.why), found
 
 
 def _teachers(program: Program) -> Iterator[Diagnostic]:
@@ -126,7 +127,7 @@ def _teachers(program: Program) -> Iterator[Diagnostic]:
             first.context,
             f"{evaluation.spoken(first)} is in eval mode and no optimizer owns it, yet the backward walks through it: "
             "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
-            Confidence.LIKELY,
+            Confidence.POSSIBLE if evaluation.in_unit_test(program, first.context) else Confidence.LIKELY,
             [
                 *(program.note(p, "in eval mode from here") for p in evaluation.ordered(first.module.why)),
                 *program.call_notes(first.context),
