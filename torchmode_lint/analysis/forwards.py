@@ -35,7 +35,7 @@ def forward(
     extra: Iterable[Identity] = (),
 ) -> Value:
     """A module is applied to its arguments: a new graph, an observation. `exported`: to examples, to be traced."""
-    record = modes.ensure_module(frame, identity)
+    record = modes.in_effect(frame, modes.ensure_module(frame, identity))
     inputs = [t for value in arguments.all() for t in frame.tensors(value)]
     inputs_grad = _require_grad(inputs)
     # data, not labels: what a loss is compared with may be volatile without being looked at by autograd

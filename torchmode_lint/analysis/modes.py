@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import calls
@@ -11,6 +14,7 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.dependence import dependence, own_dependence, strongest
 from torchmode_lint.analysis.values import Identity, Obj, Path, Value
 from torchmode_lint.protocol import Gradients, Mode, Truth
+from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
@@ -83,6 +87,45 @@ def dependence_of(frame: Frame, record: r.Module) -> Truth:
     if own_dependence(record.cls, frame.run.lookup) is Truth.NO and record.dependent is Truth.NO:
         return Truth.NO
     return dependence(record.cls, frame.run.lookup)
+
+
+def in_effect(frame: Frame, record: r.Module) -> r.Module:
+    """The module in the mode that its result depends on: where no layer of its own does, that of its parts."""
+    deciding = [] if _has_own_layers(frame, record) else list(_deciding(frame, record))
+    if not deciding:
+        return record
+    training = [part for part in deciding if part.mode is Mode.TRAIN] or deciding
+    sure = any(dependence_of(frame, part) is Truth.YES for part in training)
+    return replace(
+        record,
+        mode=reduce(or_, (part.mode for part in training)),
+        why=reduce(r.join_points, (part.why for part in training)),
+        dependent=record.dependent if sure else Truth.MAYBE,
+        chosen=record.chosen or any(part.chosen for part in training),
+    )
+
+
+def _deciding(frame: Frame, record: r.Module) -> Iterator[r.Module]:
+    """The parts, and parts of those that only hold others, whose mode may make a difference."""
+    seen: set[Identity] = set()
+    pending = list(record.parts)
+    while pending:
+        at = pending.pop()
+        part = frame.state.heap.get(at)
+        if at in seen or not isinstance(part, r.Module):
+            continue
+        seen.add(at)
+        if part.parts and not _has_own_layers(frame, part):
+            pending += part.parts
+        elif dependence_of(frame, part) is not Truth.NO:
+            yield part
+
+
+def _has_own_layers(frame: Frame, record: r.Module) -> bool:
+    """Whether a module may depend on the mode by itself, whatever parts it was given."""
+    if record.cls is None:
+        return effect_of(record.name) is not Effect.CONTAINER
+    return own_dependence(record.cls, frame.run.lookup) is not Truth.NO
 
 
 def adopt(frame: Frame, identity: Identity, value: Value) -> None:

@@ -6,6 +6,7 @@ Classes of the project are constructed by `calls`; methods of modules are in `me
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import gradients, modes
@@ -58,15 +59,18 @@ def _container(frame: Frame, event: Event, name: str, arguments: Arguments) -> V
     for value in arguments.all():
         for atom in frame.reach(value):
             if isinstance(atom, Obj):
-                record = modes.module_of(frame, atom.id)
-                if record is not None:
+                held = frame.state.heap.get(atom.id)
+                if isinstance(held, r.Parameters) and held.modules:
+                    parts |= held.owners
+                elif modes.module_of(frame, atom.id) is not None:
                     parts.add(atom.id)
-                    answers.add(modes.dependence_of(frame, record))
-                elif not isinstance(frame.state.heap.get(atom.id), (r.Sequence, r.Mapping)):
+                elif not isinstance(held, (r.Sequence, r.Mapping)):
                     answers.add(Truth.MAYBE)
             elif isinstance(atom, v.Anything):
                 answers.add(Truth.MAYBE)
-    frozen = {m.frozen for p in parts if isinstance(m := frame.state.heap.get(p), r.Module)}
+    records = [modes.ensure_module(frame, part) for part in parts]
+    answers.update(modes.dependence_of(frame, part) for part in records)
+    frozen = {part.frozen for part in records}
     record = r.Module(
         Mode.TRAIN,
         frozenset({frame.point(event)}),
@@ -102,6 +106,8 @@ def _copy(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     atom = v.single(arguments.first)
     if isinstance(atom, Obj):
         record = frame.state.heap.get(atom.id)
+        if isinstance(record, r.Module):  # with parts of its own, which nobody can name
+            record = replace(modes.in_effect(frame, record), parts=frozenset())
         if isinstance(record, (r.Module, r.Sequence, r.Mapping)):
             return frame.make(event, record)
         return frame.unknown(event)
