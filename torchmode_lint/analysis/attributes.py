@@ -121,12 +121,12 @@ def _object_attribute(frame: Frame, event: ev.Event, identity: v.Identity, name:
                 own = cls.method(name) if cls is not None and name not in ("forward",) else None
                 if own is None or (name in ("eval", "train") and _is_override(own)):
                     return v.just(Bound(Obj(identity), name))
+            if name == "module" and not isinstance(identity, Path) and not (cls and _has_own(cls, name)):
+                return v.just(Obj(identity))
             if cls is not None and (name not in api.MODULE_API or cls.method(name) is not None):
                 return _class_attribute(frame, event, identity, cls, name)
             if name in api.MODULE_API:
                 return v.just(Bound(Obj(identity), name))
-            if name == "module" and not isinstance(identity, Path):
-                return v.just(Obj(identity))
             return v.just(Obj(Path(identity, name)))
         case r.Instance(cls):
             return _class_attribute(frame, event, identity, cls, name)
@@ -149,6 +149,21 @@ def _is_override(own: Value) -> bool:
             parameters = [p.name for p in atom.code.parameters[1:] if p.kind in ("normal", "positional")]
             return len(parameters) <= 1 and (not parameters or parameters[0] == "mode")
     return False
+
+
+def _has_own(cls: Class, name: str) -> bool:
+    """Whether objects of a class may have an attribute of their own by this name, not of what wraps them."""
+    return (
+        cls.is_open
+        or cls.method(name) is not None
+        or any(
+            isinstance(event, ev.SetAttribute) and event.name == name
+            for one in cls.line()
+            for code in one.code.walk()
+            for block in code.blocks
+            for event in block.events
+        )
+    )
 
 
 def _class_attribute(frame: Frame, event: ev.Event, identity: v.Identity, cls: Class, name: str) -> Value:
