@@ -58,6 +58,7 @@ class Effect(enum.Enum):
     MANAGER = enum.auto()  # a context manager without effect on the protocol
     SUPPRESS = enum.auto()
     WRAPS = enum.auto()
+    NAMESPACE = enum.auto()  # an object with its keyword arguments as attributes
     UNKNOWN = enum.auto()
 
 
@@ -284,6 +285,8 @@ EFFECTS: dict[str, Effect] = {
     "contextlib.": Effect.NEUTRAL,
     "functools.partial": Effect.PARTIAL,
     "functools.wraps": Effect.WRAPS,
+    "types.SimpleNamespace": Effect.NAMESPACE,
+    "argparse.Namespace": Effect.NAMESPACE,
     "numpy.": Effect.NO_GRAPH,
     "math.": Effect.NO_GRAPH,
     "sklearn.": Effect.NO_GRAPH,

@@ -136,7 +136,7 @@ def _object_attribute(frame: Frame, event: ev.Event, identity: v.Identity, name:
                 state.heap[groups] = r.Groups(identity)
                 return v.just(Obj(groups))
             return v.just(Bound(Obj(identity), name))
-        case None:
+        case None | r.Namespace():
             return v.just(Obj(Path(identity, name)))
         case _:
             return v.just(Bound(Obj(identity), name))

@@ -44,7 +44,7 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
         frame.state.heap[site] = r.Instance(cls)
     init = cls.method("__init__")
     if init is None:
-        for part in _parts(frame, arguments):
+        for part in _parts(frame, _generated(frame, event, cls, site, arguments)):
             modes.blur_mode(frame, part)
     if init is not None and not (frame.run.plain(cls.code) is not None and not _parts(frame, arguments)):
         calls.call_method(frame, event, init, site, arguments)
@@ -53,6 +53,28 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
         if isinstance(record, r.Module) and not record.chosen:
             frame.state.heap[site] = replace(record, mode=Mode.TRAIN, why=frozenset({frame.point(event)}))
     return v.just(Obj(site))
+
+
+def _generated(frame: Frame, event: Event, cls: Class, site: v.Site, arguments: Arguments) -> Arguments:
+    """What a generated constructor does, as of a dataclass: fill the annotated fields. Returns what is left over."""
+    fields = [
+        field.variable.name
+        for one in reversed(list(cls.line()))
+        for block in one.code.blocks
+        for field in block.events
+        if isinstance(field, ev.Annotate) and field.annotation not in ("ClassVar", "typing.ClassVar")
+    ]
+    if cls.is_module or not fields:
+        return arguments
+    names = list(dict.fromkeys(fields))
+    given = dict(zip(names, arguments.positional, strict=False))
+    given |= {name: value for name, value in arguments.keywords.items() if name in names}
+    frame.state.attrs.update({(site, name): value for name, value in given.items()})
+    after = cls.method("__post_init__")
+    if after is not None:
+        calls.call_method(frame, event, after, site, Arguments())
+    left = {name: value for name, value in arguments.keywords.items() if name not in names}
+    return Arguments(arguments.positional[len(names) :], left, arguments.rest)
 
 
 def _parts(frame: Frame, arguments: Arguments) -> frozenset[v.Identity]:

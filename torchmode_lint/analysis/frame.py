@@ -166,7 +166,7 @@ class Frame:
                 yield element
                 for _, value in items:
                     yield value
-            case r.Instance(_):
+            case r.Instance(_) | r.Namespace():
                 for (owner, _), value in self.state.attrs.items():
                     if owner == identity:
                         yield value

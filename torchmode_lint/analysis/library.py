@@ -136,6 +136,13 @@ def _wraps(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value
     return frame.make(event, r.Library("manager"))
 
 
+def _namespace(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    site = frame.fresh(event)
+    frame.state.heap[site] = r.Namespace()
+    frame.state.attrs.update({(site, key): given for key, given in arguments.keywords.items()})
+    return v.just(Obj(site))
+
+
 def _suppress(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     return frame.make(event, r.Library("suppress"))
 
@@ -165,5 +172,6 @@ _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.MANAGER: _manager,
     Effect.SUPPRESS: _suppress,
     Effect.WRAPS: _wraps,
+    Effect.NAMESPACE: _namespace,
     Effect.UNKNOWN: _unknown,
 }

@@ -107,6 +107,11 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Namespace:
+    """An object without methods, made to carry attributes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
     """A list, set or iterator over values: `items` where each one is known, else only `element`."""
 
@@ -169,7 +174,7 @@ class Library:
     kind: str
 
 
-_Simple: TypeAlias = "Loader | Parameters | Groups | GradSwitch | Resumable | Library"
+_Simple: TypeAlias = "Namespace | Loader | Parameters | Groups | GradSwitch | Resumable | Library"
 Record: TypeAlias = "Module | Optimizer | Instance | Sequence | Mapping | _Simple"
 
 
