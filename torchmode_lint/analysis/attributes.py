@@ -192,7 +192,7 @@ def _set_attribute(frame: Frame, event: ev.SetAttribute) -> None:
         match atom:
             case Obj(identity):
                 record = state.heap.get(identity)
-                if event.name == "training" and isinstance(record, r.Module):
+                if event.name == "training" and modes.module_of(frame, identity) is not None:
                     truth = calls.truth_of(value, Truth.YES)
                     told = {Truth.YES: Mode.TRAIN, Truth.NO: Mode.EVAL}
                     modes.set_mode(frame, identity, told.get(truth, Mode.ENTRY), event)

@@ -12,7 +12,7 @@ from torchmode_lint.analysis import branches, calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.iteration import elements
+from torchmode_lint.analysis.iteration import SLICE, elements, item
 from torchmode_lint.analysis.values import Const, Expression, Obj, Tensor, Tup, Value
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
@@ -107,7 +107,7 @@ def _elements(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     if name in ("builtins.next",):
         return elements(frame, arguments.first, event)
     if name == "builtins.filter":
-        return arguments.positional[1] if len(arguments.positional) > 1 else frame.unknown(event)
+        return _filtered(frame, event, arguments)
     first = arguments.first
     atom = v.single(first)
     if isinstance(atom, Obj) and isinstance(
@@ -122,6 +122,15 @@ def _elements(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
     if not first:
         return frame.make(event, r.Sequence(v.EMPTY, ()) if name.startswith("builtins.") else r.Sequence(v.TOP))
     return frame.make(event, r.Sequence(elements(frame, first, (event, "element"))))
+
+
+def _filtered(frame: Frame, event: Event, arguments: Arguments) -> Value:
+    given = arguments.positional[1] if len(arguments.positional) > 1 else frame.unknown(event)
+    atom = v.single(given)
+    record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+    if isinstance(record, r.Parameters) and record.modules:
+        return item(frame, given, SLICE, event)
+    return given
 
 
 def _map(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:

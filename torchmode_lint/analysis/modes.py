@@ -13,11 +13,13 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.dependence import dependence, own_dependence, strongest
 from torchmode_lint.analysis.values import Identity, Obj, Path, Value
+from torchmode_lint.flow.cfg import Next
 from torchmode_lint.protocol import Gradients, Mode, Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Event
 
 
@@ -45,7 +47,9 @@ def ensure_module(frame: Frame, identity: Identity) -> r.Module:
 
 
 def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen: bool = True) -> None:
-    """Put a module and all its parts into a mode."""
+    """Put a module and all its parts into a mode; in a loop over the modules of another, that other module."""
+    if isinstance(identity, Path) and _stands_for_all(frame, identity, event):
+        identity = identity.base
     ensure_module(frame, identity)
     seen: set[Identity] = set()
     pending = [identity]
@@ -68,6 +72,45 @@ def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen:
         for (owner, _), value in frame.state.attrs.items():
             if owner == at:
                 pending += [a.id for a in v.objects_in(value) if a.id in heap]
+
+
+def _stands_for_all(frame: Frame, element: Path, event: Event) -> bool:
+    """Whether an event in a loop over the modules of a module happens to each of them."""
+    if element.step != "*":
+        return False
+    block = next((block for block in frame.context.code.blocks if event in block.events), None)
+    if block is None or not block.loops or not isinstance(drawn := block.loops[-1].end, Next):
+        return False
+    return all(_yields_all(frame, a, element.base) for a in frame.get(drawn.iterator)) and _in_every_turn(
+        frame.context.code, block
+    )
+
+
+def _yields_all(frame: Frame, atom: v.Atom, owner: Identity) -> bool:
+    """Whether something to iterate over yields all modules of a module."""
+    record = frame.state.heap.get(atom.id) if isinstance(atom, Obj) else None
+    if isinstance(record, r.Parameters):
+        return record.modules and owner in record.owners
+    return isinstance(record, r.Module) and atom == Obj(owner)
+
+
+def _in_every_turn(code: Code, block: Block) -> bool:
+    """Whether no turn of the innermost loop around a block goes past it, and none is the last before its time."""
+    head = block.loops[-1]
+    inside = [other for other in code.blocks if head in other.loops and other is not head]
+    if any(head not in after.loops for other in inside for after in other.successors()):
+        return False
+    assert isinstance(head.end, Next)
+    past: set[Block] = {block}
+    pending = [head.end.body]
+    while pending:
+        at = pending.pop()
+        if at is head:
+            return False
+        if at not in past:
+            past.add(at)
+            pending += at.successors()
+    return True
 
 
 def blur_mode(frame: Frame, identity: Identity) -> None:
