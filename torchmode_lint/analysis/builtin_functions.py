@@ -5,6 +5,7 @@ What iterating yields says `iteration`.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -60,12 +61,23 @@ def _evaluated(frame: Frame, name: str, arguments: Arguments) -> Value | None:
         atom, target = v.single(arguments.positional[0]), v.single(arguments.positional[1])
         if isinstance(atom, Const) and isinstance(target, v.Ext) and target.name.startswith("torch."):
             return v.FALSE
+        types = _python_types(frame, arguments.positional[1])
+        if isinstance(atom, Const) and types:
+            return v.const(isinstance(atom.value, types))
         tensors = [a for a in arguments.positional[0] if isinstance(a, Tensor) and (a.exact or a.may)]
         if tensors and _are_numbers(frame, arguments.positional[1]):
             return v.FALSE  # of what is a number in a first turn, the tensor that it becomes is of interest
         if is_made(atom) and "torch.Tensor" in {a.name for a in frame.reach(arguments.positional[1]) if _is_ext(a)}:
             return v.TRUE
     return None
+
+
+def _python_types(frame: Frame, types: Value) -> tuple[type, ...]:
+    """The types of Python that a type, or a tuple of them, stands for; empty where one is none of them."""
+    named = [a for a in frame.reach(types) if not isinstance(a, Tup)]
+    meant = [getattr(builtins, a.name.removeprefix("builtins."), None) for a in named if _is_ext(a)]
+    known = tuple(one for one in meant if isinstance(one, type))
+    return known if len(known) == len(named) else ()
 
 
 def _are_numbers(frame: Frame, types: Value) -> bool:

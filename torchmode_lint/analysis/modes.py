@@ -57,7 +57,7 @@ def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen:
     heap = frame.state.heap
     while pending:
         at = pending.pop()
-        if at in seen:
+        if at in seen or (at, "train") in frame.state.attrs:  # a method of its own, which may switch nothing
             continue
         seen.add(at)
         record = heap.get(at)
