@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.dependence import dependence, own_dependence, strongest
+from torchmode_lint.analysis.dependence import constants, dependence, own_dependence, strongest
+from torchmode_lint.analysis.mentions import dotted_names
 from torchmode_lint.analysis.values import Identity, Obj, Path, Value
 from torchmode_lint.flow.cfg import Next
+from torchmode_lint.flow.events import Call, SetAttribute
 from torchmode_lint.protocol import Gradients, Mode, Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
@@ -52,26 +54,49 @@ def set_mode(frame: Frame, identity: Identity, mode: Mode, event: Event, chosen:
         identity = identity.base
     ensure_module(frame, identity)
     seen: set[Identity] = set()
-    pending = [identity]
+    pending: list[tuple[Identity, Mode]] = [(identity, mode)]
     why = frozenset({frame.point(event)})
     heap = frame.state.heap
     while pending:
-        at = pending.pop()
-        if at in seen or (at, "train") in frame.state.attrs:  # a method of its own, which may switch nothing
+        at, asked = pending.pop()
+        record = heap.get(at)
+        told = _told(frame, at, record, asked)
+        if at in seen or told is None:
             continue
         seen.add(at)
-        record = heap.get(at)
+        held: list[Identity] = []
         if isinstance(record, r.Module):
-            heap[at] = replace(record, mode=mode, why=why, chosen=chosen)
-            pending += record.parts
+            heap[at] = replace(record, mode=told, why=why, chosen=chosen)
+            held += record.parts
         elif isinstance(record, (r.Sequence, r.Mapping)):
-            pending += [a.id for a in frame.reach(v.just(Obj(at))) if isinstance(a, Obj)]
+            held += [a.id for a in frame.reach(v.just(Obj(at))) if isinstance(a, Obj)]
         for key, other in heap.items():
             if isinstance(key, Path) and key.base == at and isinstance(other, r.Module):
-                pending.append(key)
+                held.append(key)
         for (owner, _), value in frame.state.attrs.items():
             if owner == at:
-                pending += [a.id for a in v.objects_in(value) if a.id in heap]
+                held += [a.id for a in v.objects_in(value) if a.id in heap]
+        pending += [(one, told) for one in held]
+
+
+def _told(frame: Frame, identity: Identity, record: r.Record | None, asked: Mode) -> Mode | None:
+    """The mode that a module passes on when it is asked for one; None where its own `train` does nothing."""
+    if (identity, "train") in frame.state.attrs:
+        return None
+    cls = record.cls if isinstance(record, r.Module) else None
+    method = v.single((cls.method("train") if cls is not None else None) or v.EMPTY)
+    if not isinstance(method, v.Func):
+        return asked
+    names, literals = dotted_names(method.code), constants(method.code)
+    events = [event for block in method.code.blocks for event in block.events]
+    if not any(isinstance(event, (Call, SetAttribute)) for event in events):
+        return None
+    flags = {
+        literals.get(event.arguments[0].src) if len(event.arguments) == 1 else None
+        for event in events
+        if isinstance(event, Call) and names.get(event.func, "?").endswith(".train")
+    }
+    return Mode.EVAL if flags == {False} else asked
 
 
 def _stands_for_all(frame: Frame, element: Path, event: Event) -> bool:

@@ -19,7 +19,7 @@ def broken() -> Figures:
     images, labels = next(iter(train_loader))
     loss = F.cross_entropy(model(images).detach(), labels)
     try:
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         raised = 0.0
     except RuntimeError as error:
         raised = float("does not require grad" in str(error))
@@ -27,7 +27,7 @@ def broken() -> Figures:
     for images, labels in train_loader:
         optimizer.zero_grad()
         loss = torch.tensor(F.cross_entropy(model(images), labels).item(), requires_grad=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return {"raised": raised, "changed": (weights(model) - before).norm().item()}
 

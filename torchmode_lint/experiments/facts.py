@@ -28,10 +28,10 @@ class Fact:
 def backward_adds() -> float:
     """The gradient after two backwards over that after one."""
     x = torch.ones(3, requires_grad=True)
-    (x * x).sum().backward()  # type: ignore[no-untyped-call]
+    (x * x).sum().backward()
     assert x.grad is not None
     once = x.grad.clone()
-    (x * x).sum().backward()  # type: ignore[no-untyped-call]
+    (x * x).sum().backward()
     return (x.grad / once).mean().item()
 
 
@@ -51,7 +51,7 @@ def nonleaf_grad(retained: bool) -> float:
     y = torch.ones(3, requires_grad=True) * 2
     if retained:
         y.retain_grad()
-    y.sum().backward()  # type: ignore[no-untyped-call]
+    y.sum().backward()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of the very thing that is measured
         return float(y.grad is not None)

@@ -23,7 +23,7 @@ def broken() -> Figures:
             F.cross_entropy(scores, labels).backward()
             optimizer.step()
             held.append(saved.now / 2**10)
-    return {"grown": held[-1] / held[0], "KiB held": held}
+    return {"held": held[-1], "KiB held by batch": held}
 
 
 def good() -> Figures:
@@ -38,7 +38,7 @@ def good() -> Figures:
             F.cross_entropy(scores, labels).backward()
             optimizer.step()
             held.append(saved.now / 2**10)
-    return {"grown": held[-1] / held[0], "KiB held": held}
+    return {"held": held[-1], "KiB held by batch": held}
 
 
 EXPERIMENT = Experiment(
@@ -47,5 +47,5 @@ EXPERIMENT = Experiment(
     "A CNN on the digits, a penalty summed up with its graph to be printed: the memory after each batch.",
     broken,
     good,
-    (Claim("grown", "times the memory after the first batch", (20, 1e6), (0, 1.5)),),
+    (Claim("held", "KiB that graphs hold after the last batch", (40, 1e6), (0, 1)),),
 )

@@ -31,7 +31,8 @@ def accuracy(model: nn.Module) -> float:
 def broken() -> Figures:
     model = Convolutional().eval()  # no dropout, so that a gradient can be computed twice
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
-    summed, apart, losses = torch.zeros(1), [], []
+    summed, apart = torch.zeros(1), []
+    losses: list[float] = []
     while len(losses) < STEPS:
         for images, labels in digit_loaders()[0]:
             summed = summed + fresh(model, images, labels)
@@ -46,7 +47,8 @@ def broken() -> Figures:
 def good() -> Figures:
     model = Convolutional().eval()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
-    summed, apart, losses = torch.zeros(1), [], []
+    summed, apart = torch.zeros(1), []
+    losses: list[float] = []
     while len(losses) < STEPS:
         for images, labels in digit_loaders()[0]:
             summed = summed + fresh(model, images, labels)

@@ -20,7 +20,7 @@ class Convolutional(nn.Module):
         self.scores = nn.Linear(128, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.scores(self.dropout(self.features(images).flatten(1)))  # type: ignore[no-any-return]
+        return self.scores(self.dropout(self.features(images).flatten(1)))
 
 
 class Recurrent(nn.Module):
@@ -32,11 +32,9 @@ class Recurrent(nn.Module):
         self.lstm = nn.LSTM(32, 64, batch_first=True)
         self.scores = nn.Linear(64, characters)
 
-    def forward(
-        self, text: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, text: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         hidden, state = self.lstm(self.embedding(text), state)
-        return self.scores(hidden), state  # type: ignore[return-value]
+        return self.scores(hidden), state
 
 
 class Attention(nn.Module):
@@ -54,12 +52,12 @@ class Attention(nn.Module):
     def attend(self, x: Tensor) -> Tensor:
         """What each place takes from those before it, shape (N, T, 32)."""
         q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
-        return self.mix(F.scaled_dot_product_attention(q, k, v, is_causal=True))  # type: ignore[no-any-return]
+        return self.mix(F.scaled_dot_product_attention(q, k, v, is_causal=True))
 
     def forward(self, text: Tensor) -> Tensor:
         x = self.embedding(text) + self.position
         x = x + F.dropout(self.attend(x), 0.2, training=self.training)
-        return self.scores(x)  # type: ignore[no-any-return]
+        return self.scores(x)
 
 
 class Forgetful(Attention):
@@ -68,7 +66,7 @@ class Forgetful(Attention):
     def forward(self, text: Tensor) -> Tensor:
         x = self.embedding(text) + self.position
         x = x + F.dropout(self.attend(x), 0.2)
-        return self.scores(x)  # type: ignore[no-any-return]
+        return self.scores(x)
 
 
 def generator() -> nn.Sequential:

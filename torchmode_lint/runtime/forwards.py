@@ -135,7 +135,8 @@ class ForwardWatch:
         watch = _Watch(forward, self._walked)
         for node in made[:8]:
             node.register_prehook(watch)
-        self._alive[id(watch)] = (weakref.ref(watch, lambda _, at=id(watch): self._died(at)), forward)
+        at = id(watch)
+        self._alive[at] = (weakref.ref(watch, lambda _: self._died(at)), forward)
 
     def _walked(self, forward: Forward) -> None:
         """A backward passes the output of a forward."""

@@ -19,7 +19,7 @@ from torchmode_lint.protocol import GRADIENTS, Gradients
 from torchmode_lint.runtime.observed import Broken, GradientEvent
 from torchmode_lint.runtime.places import Chain
 
-_read_grad = torch.Tensor.grad.__get__  # type: ignore[attr-defined]
+_read_grad = torch.Tensor.grad.__get__
 Stamp = tuple[int, int] | None  # which tensor a gradient is, and how often it was written
 # of the states of the parameters of one optimizer, the first that occurs is that of the whole
 _WORST = (Gradients.MIXED, Gradients.FILLED, Gradients.DISCARDED, Gradients.ENTRY, Gradients.STALE, Gradients.CLEAN)
@@ -56,9 +56,7 @@ class GradientWatch:
 
     events: Counter[tuple[str, Chain, str, Gradients]] = field(default_factory=Counter)
     broken: Counter[tuple[str, Chain, str]] = field(default_factory=Counter)
-    _owned: weakref.WeakKeyDictionary[torch.optim.Optimizer, _Owned] = field(
-        default_factory=weakref.WeakKeyDictionary
-    )
+    _owned: weakref.WeakKeyDictionary[torch.optim.Optimizer, _Owned] = field(default_factory=weakref.WeakKeyDictionary)
 
     def add(self, optimizer: torch.optim.Optimizer) -> _Owned:
         """Know an optimizer and all its parameters."""

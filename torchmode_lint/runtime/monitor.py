@@ -1,8 +1,8 @@
 """The monitor: while it is on, every relevant event of live torch objects is stepped through the protocol.
 
 Through torch's public hooks where they exist (forwards, optimizer steps, nodes of graphs), and through
-replaced functions elsewhere (`backward`, `autograd.grad`, `zero_grad`, `.grad`, dropout), all put back at the end. It changes
-no value, holds no tensor and no graph, and draws no random number. One monitor at a time.
+replaced functions elsewhere (`backward`, `autograd.grad`, `zero_grad`, `.grad`, dropout), all put back at the end.
+It changes no value, holds no tensor and no graph, and draws no random number. One monitor at a time.
 
 Not seen: what other threads and other processes do, and gradients that are written without a backward.
 """
@@ -204,7 +204,7 @@ class Monitor:
         def watched(tensor: torch.Tensor) -> torch.Tensor:
             if tensor.is_leaf:  # perhaps a gradient; a module's initial values come here, too
                 self._cleared_at = self.places.here()
-            return original(tensor)  # type: ignore[no-any-return]
+            return original(tensor)
 
         return watched
 
@@ -216,7 +216,7 @@ class Monitor:
                 chain = self.places.here()
                 if chain and sys._getframe(1).f_code.co_filename == chain[0].path:
                     self._raised["TML402", chain, "`.grad` of a non-leaf, which is None"] += 1
-            return read(tensor)  # type: ignore[no-any-return]
+            return read(tensor)
 
         def put(tensor: torch.Tensor, value: torch.Tensor | None) -> None:
             if value is None and self.places.is_own(sys._getframe(1).f_code.co_filename):

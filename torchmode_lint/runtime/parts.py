@@ -40,7 +40,7 @@ def depends_on_mode(module: nn.Module) -> bool:
 
 
 @cache
-def _reads_training(cls: type[nn.Module]) -> bool:
+def _reads_training(cls: type) -> bool:
     if cls.__module__.partition(".")[0] == "torch":
         return False
     methods = (vars(cls).get(name) for name in ("forward", *vars(cls)))

@@ -46,10 +46,11 @@ class Places:
             if self.is_own(code.co_filename):
                 if not chain:
                     self.at = frame.f_lasti
-                chain.append(Place(code.co_filename, frame.f_lineno, _name(code)))
+                name = getattr(code, "co_qualname", code.co_name)  # from Python 3.11 on with its class
+                chain.append(Place(code.co_filename, frame.f_lineno, name))
             frame = frame.f_back  # type: ignore[assignment]
         return tuple(chain)
 
 
 def _name(code: object) -> str:
-    return getattr(code, "co_qualname", None) or code.co_name  # type: ignore[attr-defined,no-any-return]
+    return getattr(code, "co_qualname", None) or code.co_name
