@@ -46,7 +46,7 @@ def call(frame: Frame, event: Event, name: str, arguments: Arguments, dst: int |
             return methods.call(frame, event, atom, name.rpartition(".")[2], given, dst)
     if name in ("builtins.dict", "collections.OrderedDict"):
         return _dict(frame, event, arguments)
-    if name.endswith("[]"):
+    if name.endswith("[]") and effect_of(name) is not Effect.FACTORY:
         return unknown_calls.call(frame, event, arguments)
     decorating = v.single(arguments.first)
     effect = effect_of(name)
@@ -85,6 +85,9 @@ def _unknown(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     if name in ("builtins.getattr", "builtins.setattr", "builtins.vars"):
+        namespace = v.single(arguments.first)
+        if isinstance(namespace, v.Ext) and effect_of(some := f"{namespace.name}.__dict__[]") is Effect.FACTORY:
+            return v.just(v.Ext(some))
         _blur(frame, arguments)
     return unknown_calls.call(frame, event, arguments, neutral=True)
 

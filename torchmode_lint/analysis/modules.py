@@ -91,7 +91,8 @@ def _sharing(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 
 def _factory(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    return frame.make(event, r.Module(Mode.TRAIN, frozenset({frame.point(event)}), Truth.YES, name=name))
+    told = "" if name.endswith("[]") else name
+    return frame.make(event, r.Module(Mode.TRAIN, frozenset({frame.point(event)}), Truth.YES, name=told))
 
 
 def _pretrained(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
