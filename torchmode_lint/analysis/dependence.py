@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SELF_TRAINING = "self.training"
 _MAX_CLASSES = 200
+_UNSURE = object()  # a rate that is zero unless somebody gives another
 
 
 def constants(code: Code) -> dict[int, object]:
@@ -103,6 +104,7 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
                 literals = {}
                 for inner in code.walk():
                     literals.update(constants(inner))
+                literals.update(_zero_unless_given(code))
             answers.add(layer_dependence(target, call, literals))
         elif isinstance(target, Class):
             if target.code not in seen and len(seen) < _MAX_CLASSES:
@@ -116,6 +118,23 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
         if Truth.YES in answers:
             return Truth.YES
     return strongest(answers)
+
+
+def _zero_unless_given(code: Code) -> dict[int, object]:
+    """The registers of a code object that hold a parameter whose default is zero."""
+    found: dict[int, object] = {}
+    for around in (*([code.parent] if code.parent is not None else []), *code.walk()):
+        literals = constants(around)
+        made = [event for block in around.blocks for event in block.events if isinstance(event, ev.MakeFunction)]
+        for function in made:
+            zero = {
+                ev.Variable(function.code.scope, parameter.name)
+                for parameter, default in zip(function.code.parameters, function.defaults, strict=False)
+                if default is not None and literals.get(default) == 0
+            }
+            events = [event for block in function.code.blocks for event in block.events]
+            found |= {e.dst: _UNSURE for e in events if isinstance(e, ev.Load) and e.variable in zero}
+    return found
 
 
 def layer_dependence(name: str, call: ev.Call | None, literals: dict[int, object]) -> Truth:
@@ -140,6 +159,8 @@ def _switch(effect: Effect, name: str, call: ev.Call, literals: dict[int, object
         keyword = "p"
     for position, argument in enumerate(call.arguments):
         if argument.keyword == keyword or (keyword == "p" and position == 0 and argument.keyword is None):
+            if literals.get(argument.src) is _UNSURE:
+                return Truth.MAYBE
             if argument.src in literals:
                 return Truth.YES if literals[argument.src] else Truth.NO
             return Truth.YES

@@ -36,11 +36,11 @@ def depends_on_mode(module: nn.Module) -> bool:
         return module.dropout > 0
     if isinstance(module, nn.RReLU):
         return True
-    return _reads_training(type(module))
+    return _reads_training(module.__class__)
 
 
 @cache
-def _reads_training(cls: type) -> bool:
+def _reads_training(cls: type[object]) -> bool:
     if cls.__module__.partition(".")[0] == "torch":
         return False
     methods = (vars(cls).get(name) for name in ("forward", *vars(cls)))

@@ -50,7 +50,3 @@ class Places:
                 chain.append(Place(code.co_filename, frame.f_lineno, name))
             frame = frame.f_back  # type: ignore[assignment]
         return tuple(chain)
-
-
-def _name(code: object) -> str:
-    return getattr(code, "co_qualname", None) or code.co_name

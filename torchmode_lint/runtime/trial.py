@@ -125,7 +125,8 @@ def as_text(trial: Trial) -> str:
     ]
     counts = {word: sum(each.verdict == word for each in trial.verdicts) for word in _WORDS}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items())
-    lines.append(f"The program {trial.ended}, {trial.steps} optimizer steps; {len(trial.files)} files; {summary}")
+    files = f"{len(trial.files)} file" + "s" * (len(trial.files) != 1)
+    lines.append(f"The program {trial.ended}, {trial.steps} optimizer steps; {files}; {summary}")
     return "\n".join(lines) + "\n"
 
 
