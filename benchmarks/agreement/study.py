@@ -3,8 +3,8 @@
     python benchmarks/agreement/study.py [--programs 10000] [--jobs 2] [--seed 0]
 
 Needs torch (the extra `[runtime]`) and hypothesis (`[test]`). Each program is drawn with all its choices independent,
-checked, and run under the monitor. Prints, for each rule, the programs in which it was both reported and seen, only reported (and
-among these, how many as *certain*), only seen; then the share of programs on which both agree about every
+checked, and run under the monitor. Prints, for each rule, the programs in which it was both reported and seen, only
+reported, only seen; then the share of programs on which both agree about every
 rule, and the choices that the disagreements of a kind have in common. Exit 1 where a *certain* report was not seen.
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -55,7 +54,7 @@ def compare(text: str) -> Agreement:
             raised = str(error)
         finally:
             torch.set_grad_enabled(True)
-    broken = [one for one in monitor.observed().broken]
+    broken = monitor.observed().broken
     if raised is not None:
         rule = "TML401" if "second time" in raised else "TML202"
         reported = {code: sure for code, sure in reported.items() if code == rule}

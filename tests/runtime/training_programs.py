@@ -1,7 +1,8 @@
 """Small training programs, made at random: what the checker says of them and what the monitor sees must agree.
 
 A program is a function `main()` of plain text. It trains a model on a few batches, through functions or in a single
-loop, with one or two optimizers, accumulation, a recurrent state, evaluations between and after, and with or without mistakes.
+loop, with one or two optimizers, accumulation, a recurrent state, evaluations between and after, and with or without
+mistakes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-HEADER = '''\
+HEADER = """\
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -42,7 +43,7 @@ class Cell(nn.Module):
 
 def batches(count):
     return [(torch.randn(8, 4), torch.randint(0, 2, (8,))) for _ in range(count)]
-'''
+"""
 
 
 @dataclass(frozen=True)

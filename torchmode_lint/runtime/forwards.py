@@ -22,9 +22,7 @@ from torchmode_lint.runtime.observed import Broken, Forwards
 from torchmode_lint.runtime.parts import Parts, mode_of, tensors_in
 from torchmode_lint.runtime.places import Chain, Places
 
-# later forwards from the same place that a graph outlives before it counts as kept: after its backward, and where
-# no backward walks it (views of one batch may be evaluated in a list)
-KEPT_WALKED, KEPT_UNWALKED = 2, 3
+KEPT_TURNS = 2  # later forwards from the same place that a graph outlives, before it counts as kept
 KEPT_GRAPHS = 2  # graphs of one place that are kept so long at one time, before they are a leak
 IN_A_ROW = 2  # evaluated forwards in a row, where others from the same place in the same modes are trained
 
@@ -259,4 +257,4 @@ class ForwardWatch:
 
 
 def _is_kept(forward: Forward) -> bool:
-    return forward.spot.total - forward.last >= (KEPT_WALKED if forward.walked else KEPT_UNWALKED)
+    return forward.spot.total - forward.last >= KEPT_TURNS

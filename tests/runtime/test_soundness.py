@@ -1,0 +1,101 @@
+"""Every mode, grad mode and gradient state that the monitor observes lies inside the abstract state there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from commands import FIXTURES
+from test_fixtures_run import call, shapes
+from torchmode_lint.analysis import analyse
+from torchmode_lint.engine import on_deep_stack
+from torchmode_lint.protocol import Gradients, GradMode, Mode
+from torchmode_lint.runtime.monitor import Monitor
+from torchmode_lint.runtime.observed import Observed
+from torchmode_lint.source import parse_source
+
+FILES = sorted([*FIXTURES.glob("*/bad.py"), *FIXTURES.glob("*/good.py")])
+# what the analysis says wrongly today, and why
+WRONG = {
+    "leaf_with_nothing_behind": "a backward that starts from nothing is taken to fill what it was meant to fill",
+    "exported_in_train_mode": "an export counts as made without gradients, whatever the grad mode",
+    "main_overridden_train": "the part that an optimizer owns is not seen in a forward that is called by its name",
+    "resume": "gradients that were there when the function was called are not known to be there",
+    "penalty_only": "a penalty on bare parameters fills their gradients without a forward",
+}
+
+
+class Abstract:
+    """The states that the analysis admits, by line."""
+
+    def __init__(self, path: Path) -> None:
+        self.modes: dict[int, Mode] = defaultdict(lambda: Mode(0))
+        self.grads: dict[int, GradMode] = defaultdict(lambda: GradMode(0))
+        self.gradients: dict[int, Gradients] = defaultdict(lambda: Gradients(0))
+        program = analyse(parse_source(path.read_bytes(), str(path)))
+        for forward in program.forwards:
+            span = program.span(forward.event, forward.context)
+            if span.path == str(path):
+                for line in range(span.line, span.end_line + 1):
+                    self.modes[line] |= forward.module.mode
+                    self.grads[line] |= forward.grad
+        for step in program.steps:
+            span = program.span(step.event, step.context)
+            for line in range(span.line, span.end_line + 1):
+                self.gradients[line] |= step.optimizer.grads
+
+
+@cache
+def observed(path: Path) -> list[tuple[str, Observed]]:
+    seen = []
+    for name, function in shapes(path):
+        monitor = Monitor(lambda file: file == str(path))
+        with monitor, contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+            call(function)
+        seen.append((name, monitor.observed()))
+    return seen
+
+
+def outside(path: Path) -> tuple[list[str], int]:
+    """What was observed outside the abstract states, in words, and how many events were compared."""
+    abstract = on_deep_stack(lambda: Abstract(path))
+    wrong, compared = [], 0
+    for name, seen in observed(path):
+        for one in seen.forwards:
+            line = one.chain[0].line
+            modes, grads = abstract.modes[line], abstract.grads[line]
+            if not modes:
+                continue  # unreached, or of a module that the analysis does not know
+            compared += 1
+            if not (Mode.ENTRY | one.mode | one.parts) & modes:
+                wrong.append(f"{name}:{line}: {one.module} is in {one.mode}, not {modes}")
+            if not (GradMode.ENTRY | one.grad) & grads:
+                wrong.append(f"{name}:{line}: grad mode {one.grad}, not {grads}")
+        for event in seen.gradients:
+            states = abstract.gradients[event.chain[0].line]
+            if event.event == "step" and states and event.states is not Gradients.ENTRY:
+                compared += 1
+                if not (Gradients.ENTRY | event.states) & states:
+                    wrong.append(f"{name}:{event.chain[0].line}: gradients {event.states}, not {states}")
+    return wrong, compared
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_happens_is_inside_the_abstract_state(path: Path) -> None:
+    wrong, _ = outside(path)
+    assert [one for one in wrong if one.split(":")[0] not in WRONG] == []
+
+
+def test_what_is_known_to_be_wrong_is_wrong_still() -> None:
+    wrong = {one.split(":")[0] for path in FILES for one in outside(path)[0]}
+    assert wrong == set(WRONG)
+
+
+def test_most_events_are_compared() -> None:
+    """Should the comparison find no places any more, nothing would be held against anything."""
+    assert sum(outside(path)[1] for path in FILES) >= 400
