@@ -25,7 +25,7 @@ WRONG = {
     "leaf_with_nothing_behind": "a backward that starts from nothing is taken to fill what it was meant to fill",
     "exported_in_train_mode": "an export counts as made without gradients, whatever the grad mode",
     "main_overridden_train": "the part that an optimizer owns is not seen in a forward that is called by its name",
-    "resume": "gradients that were there when the function was called are not known to be there",
+    "resume": "a loss that a generator yields is walked by whoever resumes it, which is not followed",
     "penalty_only": "a penalty on bare parameters fills their gradients without a forward",
 }
 
