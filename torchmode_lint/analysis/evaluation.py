@@ -62,6 +62,7 @@ def place(program: Program, forward: Forward, causes: Points) -> Point:
         and other.context is not forward.context
         and not other.module.mode & forward.module.mode
     }
+    others.discard(forward.context)
     if others:
         around |= {at for other in others if other is not context for at in other.chain()}
         while context not in around and context.parent is not None and context.call is not None:
