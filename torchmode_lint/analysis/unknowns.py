@@ -133,8 +133,9 @@ def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arg
         for atom in frame.reach(arguments.first)
     ):
         return optimizers.step_through(frame, event, arguments)
-    if any(frame.tensors(value) for value in arguments.all()):
+    if any(t.may for value in arguments.all() for t in frame.tensors(value)):  # a loss, not an action
         gradients.touch_gradients(frame)
         gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         return frame.unknown(event)
+    doubts.through(frame, identity, arguments)
     return unknown_calls.call(frame, event, arguments)
