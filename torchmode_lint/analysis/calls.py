@@ -178,6 +178,8 @@ def _call_part(frame: Frame, event: Event, identity: Path, arguments: Arguments,
     whole = frame.state.heap.get(identity.base)
     cls = whole.cls if isinstance(whole, r.Module) else None
     number = identity.step in api.TENSOR_NUMBER
+    if cls is None and identity.step.startswith("["):
+        return forwards.forward(frame, event, identity, arguments)
     if cls is not None and not cls.is_open and not number and isinstance(identity.base, v.Path | v.Site):
         return forwards.forward(frame, event, identity, arguments)
     return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)

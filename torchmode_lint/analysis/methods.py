@@ -110,6 +110,8 @@ def module_method(
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named")))
     if name in api.MODULE_CHILDREN:
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named"), modules=True))
+    if name in ("values", "items") and record.cls is None and not arguments.positional:  # a ModuleDict
+        return frame.make(event, r.Parameters(frozenset({identity}), named=name == "items", modules=True))
     if name == "zero_grad":
         gradients.zero(frame, event, None, identity)
         return v.NONE

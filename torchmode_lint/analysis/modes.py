@@ -30,6 +30,9 @@ def module_of(frame: Frame, identity: Identity) -> r.Module | None:
     if record is None and isinstance(identity, Path):
         whole = module_of(frame, identity.base)
         if whole is not None:
+            if identity.step.startswith("["):  # it was put in, in a mode of its own, or switched with all the others
+                every = frame.state.heap.get(Path(identity.base, "*"))
+                whole = every if isinstance(every, r.Module) else in_effect(frame, whole)
             dependent = _dependence_of_part(frame, identity)
             return r.Module(whole.mode, whole.why, dependent, None, whole.frozen, chosen=whole.chosen)
     return None
