@@ -362,13 +362,15 @@ MODULE_BASES = (
 _LARGE_LIBRARIES = ("transformers.", "diffusers.", "pytorch_transformers.", "pytorch_pretrained_bert.")
 _NOT_MODULES = ("Config", "Tokenizer", "Processor", "Extractor", "Output", "Trainer", "Callback", "Pipeline", "Dataset")
 _MODEL_NAME = re.compile(r"Model|For[A-Z]|UNet|VAE|Autoencoder")
+_OTHER_BACKENDS = re.compile(r"Flax|TF[A-Z]")  # models of JAX and TensorFlow
 
 
 def is_module_base(name: str) -> bool:
     """Whether a class of this external name is an nn.Module."""
     if name.startswith(_LARGE_LIBRARIES):
         last = name.rpartition(".")[2]
-        return bool(_MODEL_NAME.search(last)) and not any(word in last for word in _NOT_MODULES)
+        foreign = _OTHER_BACKENDS.match(last) or any(word in last for word in _NOT_MODULES)
+        return bool(_MODEL_NAME.search(last)) and not foreign
     return name.startswith(MODULE_BASES) and not name.startswith(("torch.nn.Parameter", "torch.nn.functional."))
 
 
