@@ -159,6 +159,8 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
             return unknown_calls.call(frame, event, arguments)
         case r.GradSwitch() | r.Library("manager"):
             return _decorated(record, arguments.first)
+        case r.Library(kind) if api.is_inferer(kind):
+            return library.applied(frame, event, api.INFERER, arguments)
         case None:
             pass
         case _:

@@ -83,6 +83,8 @@ def _object_method(
             return containers.mapping_method(frame, event, identity, record, name, arguments)
         case r.Library():
             doubts.through_library(frame, record)
+            if f"{record.kind}.{name}" in api.HANDED_BACK:
+                return library.handed_back(frame, event, f"{record.kind}.{name}", arguments)
             return optimizers.library_method(frame, event, name, arguments)
         case r.Instance():
             return unknowns.instance_method(frame, event, identity, record, name, arguments)
