@@ -57,6 +57,7 @@ class Effect(enum.Enum):
     MAP = enum.auto()
     SEQUENCE = enum.auto()
     PARTIAL = enum.auto()
+    FOREIGN = enum.auto()  # of another framework: what it makes is none of torch's
     LIBRARY = enum.auto()  # an object of a framework that takes over part of the protocol
     MANAGER = enum.auto()  # a context manager without effect on the protocol
     SUPPRESS = enum.auto()
@@ -70,6 +71,13 @@ def _named(effect: Effect, prefix: str, names: str) -> dict[str, Effect]:
 
 EFFECTS: dict[str, Effect] = {
     **_named(Effect.GRAD_OFF, "torch.", "no_grad autograd.no_grad autograd.grad_mode.no_grad"),
+    **_named(
+        Effect.GRAD_OFF,
+        "",
+        "paddle.no_grad paddle.autograd.no_grad paddle.fluid.dygraph.no_grad chainer.no_backprop_mode "
+        "mxnet.autograd.pause oneflow.no_grad oneflow.inference_mode",
+    ),
+    **_named(Effect.FOREIGN, "", "jax. flax. tensorflow. keras. mxnet. paddle. chainer. cupy. mindspore. oneflow."),
     **_named(Effect.GRAD_ON, "torch.", "enable_grad autograd.enable_grad autograd.grad_mode.enable_grad"),
     **_named(
         Effect.GRAD_FLAG,
@@ -570,6 +578,9 @@ TENSOR_IN_PLACE_DATA = _methods(
     "addcmul_ addcdiv_ lerp_ sqrt_ bernoulli_ masked_fill_ index_fill_ scatter_ scatter_add_ index_add_ data_ set_ "
     "transpose_ unsqueeze_ squeeze_ t_ resize_ resize_as_ sign_ neg_ exp_ log_ pow_ sigmoid_ tanh_ relu_"
 )
+
+# clears gradients, in torch and in frameworks that read like it
+CLEARING = _methods("zero_grad clear_grad clear_gradients cleargrads")
 
 # of scalers and of what else a library wraps around training: gradients are scaled, none is made or cleared
 LIBRARY_NEUTRAL = _methods("unscale_ update get_scale clip_gradients state_dict load_state_dict")

@@ -40,6 +40,8 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
         if (key in program.fed and not fed_too) or key not in program.kept:
             continue
         # what is computed with gradients off is not trained, even where other paths train it
+        if key in program.foreign and isinstance(observed[0].identity, Path):
+            continue  # a model that nobody in sight has made, and none of torch's
         group = [f for f in observed if grad_is_off(f) or key not in program.trained | program.stepped]
         if group and (any(f.module.chosen for f in group) or not any(f.entered for f in group)):
             yield group

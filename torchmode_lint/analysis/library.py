@@ -163,6 +163,15 @@ def _library(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
     return frame.make(event, r.Library(kind))
 
 
+def _foreign(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    tracking.mark(frame, frame.run.program.foreign, arguments.all())
+    result = unknown_calls.call(frame, event, arguments)
+    is_class = name.rpartition(".")[2][:1].isupper()
+    if is_class or any(isinstance(atom, Func) for value in arguments.all() for atom in value):
+        return result
+    return frame.make(event, r.Library(r.FOREIGN))
+
+
 def _manager(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     decorating = v.single(arguments.first)
     if isinstance(decorating, Func):
@@ -203,6 +212,7 @@ _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.TRACE: _trace,
     Effect.NEUTRAL: _neutral,
     Effect.PARTIAL: _partial,
+    Effect.FOREIGN: _foreign,
     Effect.LIBRARY: _library,
     Effect.MANAGER: _manager,
     Effect.SUPPRESS: _suppress,

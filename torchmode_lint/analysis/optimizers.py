@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def method(
     frame: Frame, event: Event, identity: Identity, record: r.Optimizer, name: str, arguments: Arguments
 ) -> Value:
-    if name == "zero_grad":
+    if name in api.CLEARING:
         gradients.zero(frame, event, identity)
         return v.NONE
     if name == "step":

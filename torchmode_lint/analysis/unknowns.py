@@ -32,7 +32,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         run.learn(identity, "switched")
         methods.switch(frame, event, identity, name, arguments)
         return me
-    if name == "zero_grad":
+    if name in api.CLEARING:
         return _unknown_zero_grad(frame, event, identity)
     if name == "step":
         return _unknown_step(frame, event, identity, arguments)
