@@ -26,8 +26,11 @@ class Effect(enum.Enum):
     RUNNING = enum.auto()  # ... if it tracks running statistics, which is not the default
     CONTAINER = enum.auto()  # holds its arguments: Sequential, ModuleList, ModuleDict
     SHARING = enum.auto()  # returns its first argument, or something that shares all its state
-    ALL_ARGUMENTS = enum.auto()  # returns its arguments
+    ALL_ARGUMENTS = enum.auto()  # returns its positional arguments
     SECOND = enum.auto()  # returns its second argument
+    LENT = enum.auto()  # a context manager that yields its first argument
+    HANDED_BACK = enum.auto()  # returns a tuple of arguments: `HANDED_BACK`
+    APPLY = enum.auto()  # applies one argument to others: `APPLYING`
     FACTORY = enum.auto()  # a mode-dependent module in train mode
     PRETRAINED = enum.auto()  # a mode-dependent module in eval mode
     LOADED = enum.auto()  # a module in the mode it was saved in, its parameters frozen or not
@@ -54,6 +57,7 @@ class Effect(enum.Enum):
     MAP = enum.auto()
     SEQUENCE = enum.auto()
     PARTIAL = enum.auto()
+    FOREIGN = enum.auto()  # of another framework: what it makes is none of torch's
     LIBRARY = enum.auto()  # an object of a framework that takes over part of the protocol
     MANAGER = enum.auto()  # a context manager without effect on the protocol
     SUPPRESS = enum.auto()
@@ -68,6 +72,13 @@ def _named(effect: Effect, prefix: str, names: str) -> dict[str, Effect]:
 
 EFFECTS: dict[str, Effect] = {
     **_named(Effect.GRAD_OFF, "torch.", "no_grad autograd.no_grad autograd.grad_mode.no_grad"),
+    **_named(
+        Effect.GRAD_OFF,
+        "",
+        "paddle.no_grad paddle.autograd.no_grad paddle.fluid.dygraph.no_grad chainer.no_backprop_mode "
+        "mxnet.autograd.pause oneflow.no_grad oneflow.inference_mode",
+    ),
+    **_named(Effect.FOREIGN, "", "jax. flax. tensorflow. keras. mxnet. paddle. chainer. cupy. mindspore. oneflow."),
     **_named(Effect.GRAD_ON, "torch.", "enable_grad autograd.enable_grad autograd.grad_mode.enable_grad"),
     **_named(
         Effect.GRAD_FLAG,
@@ -113,6 +124,9 @@ EFFECTS: dict[str, Effect] = {
         "nn.utils.parametrizations.spectral_norm distributed.fsdp.fully_shard",
     ),
     **_named(Effect.OPERATION, "horovod.torch.", "allreduce allgather broadcast alltoall"),
+    "apex.amp.initialize": Effect.ALL_ARGUMENTS,
+    "apex.amp.scale_loss": Effect.LENT,
+    "apex.amp.master_params": Effect.NEUTRAL,
     "apex.parallel.DistributedDataParallel": Effect.SHARING,
     "apex.parallel.convert_syncbn_model": Effect.SHARING,
     **_named(Effect.SHARING, "mmcv.parallel.", "MMDataParallel MMDistributedDataParallel"),
@@ -205,7 +219,12 @@ EFFECTS: dict[str, Effect] = {
     "torch.autograd.functional.": Effect.FUNCTIONAL,
     "torch.func.": Effect.FUNCTIONAL,
     "functorch.": Effect.FUNCTIONAL,
-    "torch.utils.checkpoint.checkpoint": Effect.UNKNOWN,
+    "torch.func.functional_call": Effect.APPLY,
+    "torch.nn.utils.stateless.functional_call": Effect.APPLY,
+    "torch.utils.checkpoint.checkpoint": Effect.APPLY,
+    "torch.utils.checkpoint.checkpoint_sequential": Effect.APPLY,
+    **_named(Effect.APPLY, "monai.inferers.", "sliding_window_inference utils.sliding_window_inference"),
+    "monai.inferers.": Effect.LIBRARY,
     "torch.onnx.export": Effect.NEUTRAL,
     "torch.jit.trace": Effect.TRACE,
     **_named(Effect.EXPORT, "torch.export.", "export export_for_inference"),
@@ -258,6 +277,8 @@ EFFECTS: dict[str, Effect] = {
     "ignite.": Effect.LIBRARY,
     "diffusers.": Effect.LIBRARY,
     "deepspeed.": Effect.LIBRARY,
+    "deepspeed.initialize": Effect.HANDED_BACK,
+    "opacus.PrivacyEngine": Effect.LIBRARY,
     "fastai.": Effect.LIBRARY,
     "skorch.": Effect.LIBRARY,
     "composer.": Effect.LIBRARY,
@@ -323,6 +344,43 @@ EFFECTS: dict[str, Effect] = {
     "unittest.": Effect.NEUTRAL,
 }
 
+# What functions and methods return of their arguments, by position and name.
+_ENGINE = ((1, "model"), (2, "optimizer"), (-1, "its loader"), (5, "lr_scheduler"))
+_PRIVATE = ((0, "module"), (1, "optimizer"), (2, "data_loader"))
+HANDED_BACK: dict[str, tuple[tuple[int, str], ...]] = {
+    "deepspeed.initialize": _ENGINE,
+    "opacus.PrivacyEngine.make_private": _PRIVATE,
+    "opacus.PrivacyEngine.make_private_with_epsilon": _PRIVATE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """What a function applies, and to what: positions and names of the arguments.
+
+    `packed`: the inputs may come as a tuple; `rest`: and all that follow; `lent`: with parameters of its own.
+    """
+
+    what: tuple[int, str]
+    to: tuple[int, str]
+    packed: bool = False
+    rest: bool = False
+    lent: bool = False
+
+
+_FUNCTIONAL_CALL = Applying((0, "module"), (2, "args"), packed=True, lent=True)
+_WINDOWS = Applying((3, "predictor"), (0, "inputs"))
+APPLYING: dict[str, Applying] = {
+    "torch.func.functional_call": _FUNCTIONAL_CALL,
+    "torch.nn.utils.stateless.functional_call": _FUNCTIONAL_CALL,
+    "torch.utils.checkpoint.checkpoint": Applying((0, "function"), (1, ""), rest=True),
+    "torch.utils.checkpoint.checkpoint_sequential": Applying((0, "functions"), (2, "input")),
+    "monai.inferers.sliding_window_inference": _WINDOWS,
+    "monai.inferers.utils.sliding_window_inference": _WINDOWS,
+}
+INFERER = Applying((1, "network"), (0, "inputs"))
+"""`inferer(inputs, network)`, of an object of MONAI's."""
+
 _PREFIXES: dict[str, Effect] = {name: effect for name, effect in EFFECTS.items() if name.endswith((".", "_"))}
 
 # Methods of whatever class of these libraries return an eval-mode model.
@@ -353,6 +411,11 @@ def described(name: str, *, whole_libraries: bool) -> bool:
     return name in EFFECTS or (whole_libraries and effect_of(name) is Effect.LIBRARY)
 
 
+def is_inferer(kind: str) -> bool:
+    """Whether an object of this external class applies a module that it is called with."""
+    return kind.startswith("monai.inferers.")
+
+
 # Bases whose subclasses are modules, or trainers that a framework drives.
 MODULE_BASES = (
     "torch.nn.",
@@ -365,13 +428,15 @@ MODULE_BASES = (
 _LARGE_LIBRARIES = ("transformers.", "diffusers.", "pytorch_transformers.", "pytorch_pretrained_bert.")
 _NOT_MODULES = ("Config", "Tokenizer", "Processor", "Extractor", "Output", "Trainer", "Callback", "Pipeline", "Dataset")
 _MODEL_NAME = re.compile(r"Model|For[A-Z]|UNet|VAE|Autoencoder")
+_OTHER_BACKENDS = re.compile(r"Flax|TF[A-Z]")  # models of JAX and TensorFlow
 
 
 def is_module_base(name: str) -> bool:
     """Whether a class of this external name is an nn.Module."""
     if name.startswith(_LARGE_LIBRARIES):
         last = name.rpartition(".")[2]
-        return bool(_MODEL_NAME.search(last)) and not any(word in last for word in _NOT_MODULES)
+        foreign = _OTHER_BACKENDS.match(last) or any(word in last for word in _NOT_MODULES)
+        return bool(_MODEL_NAME.search(last)) and not foreign
     return name.startswith(MODULE_BASES) and not name.startswith(("torch.nn.Parameter", "torch.nn.functional."))
 
 
@@ -516,6 +581,12 @@ TENSOR_IN_PLACE_DATA = _methods(
     "addcmul_ addcdiv_ lerp_ sqrt_ bernoulli_ masked_fill_ index_fill_ scatter_ scatter_add_ index_add_ data_ set_ "
     "transpose_ unsqueeze_ squeeze_ t_ resize_ resize_as_ sign_ neg_ exp_ log_ pow_ sigmoid_ tanh_ relu_"
 )
+
+# clears gradients, in torch and in frameworks that read like it
+CLEARING = _methods("zero_grad clear_grad clear_gradients cleargrads")
+
+# of scalers and of what else a library wraps around training: gradients are scaled, none is made or cleared
+LIBRARY_NEUTRAL = _methods("unscale_ update get_scale clip_gradients state_dict load_state_dict")
 
 # a method of one of these names on anything unknown takes a loss backward
 BACKWARD_METHODS = _methods("backward manual_backward")

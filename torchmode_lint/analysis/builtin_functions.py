@@ -5,7 +5,6 @@ What iterating yields says `iteration`.
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -24,6 +23,11 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event
 
 
+# types of which nothing is of two, but for those that are derived from both
+_EXCLUSIVE = {
+    *(f"builtins.{name}" for name in "bool int float complex str bytes list tuple dict set frozenset NoneType".split()),
+    *("torch.Tensor", "torch.nn.Module", "torch.nn.Parameter", "torch.optim.Optimizer", "numpy.ndarray"),
+}
 _NUMBERS = {"builtins.int", "builtins.float", "builtins.bool", "builtins.complex", "builtins.str"}
 
 
@@ -61,23 +65,62 @@ def _evaluated(frame: Frame, name: str, arguments: Arguments) -> Value | None:
         atom, target = v.single(arguments.positional[0]), v.single(arguments.positional[1])
         if isinstance(atom, Const) and isinstance(target, v.Ext) and target.name.startswith("torch."):
             return v.FALSE
-        types = _python_types(frame, arguments.positional[1])
-        if isinstance(atom, Const) and types:
-            return v.const(isinstance(atom.value, types))
         tensors = [a for a in arguments.positional[0] if isinstance(a, Tensor) and (a.exact or a.may)]
         if tensors and _are_numbers(frame, arguments.positional[1]):
             return v.FALSE  # of what is a number in a first turn, the tensor that it becomes is of interest
         if is_made(atom) and "torch.Tensor" in {a.name for a in frame.reach(arguments.positional[1]) if _is_ext(a)}:
             return v.TRUE
+        decided = _is_instance(frame, atom, arguments.positional[1])
+        return None if decided is None else v.const(decided)
     return None
 
 
-def _python_types(frame: Frame, types: Value) -> tuple[type, ...]:
-    """The types of Python that a type, or a tuple of them, stands for; empty where one is none of them."""
-    named = [a for a in frame.reach(types) if not isinstance(a, Tup)]
-    meant = [getattr(builtins, a.name.removeprefix("builtins."), None) for a in named if _is_ext(a)]
-    known = tuple(one for one in meant if isinstance(one, type))
-    return known if len(known) == len(named) else ()
+def _is_instance(frame: Frame, atom: v.Atom | None, types: Value) -> bool | None:
+    """Whether something that was made in sight is of one of these types."""
+    named = _type_names(frame, types)
+    sure, perhaps = _types_of(frame, atom)
+    if named & sure or (perhaps and perhaps <= named):
+        return True
+    return False if sure | perhaps and named <= _EXCLUSIVE - sure - perhaps else None
+
+
+def _type_names(frame: Frame, types: Value) -> frozenset[str]:
+    """The names of a type, or of those in a tuple or a union; `?` is whatever has none."""
+    names: set[str] = set()
+    for atom in frame.reach(types):
+        match atom:
+            case v.Ext(name):
+                names.add(name)
+            case Obj(Expression("|", operands)):
+                names = names.union(*(_type_names(frame, operand) for operand in operands))
+            case Const(_, None):
+                names.add("builtins.NoneType")
+            case Tup():
+                continue
+            case Obj(identity) if isinstance(frame.state.heap.get(identity), r.Sequence):
+                continue
+            case _:
+                names.add("?")
+    return frozenset(names)
+
+
+def _types_of(frame: Frame, atom: v.Atom | None) -> tuple[frozenset[str], frozenset[str]]:
+    """The types that something surely is of, and those of which it is of one."""
+    nothing: frozenset[str] = frozenset()
+    match atom:
+        case Const(kind=kind):
+            return frozenset(f"builtins.{one.__name__}" for one in kind.__mro__), nothing
+        case Tup():
+            return nothing, frozenset({"builtins.tuple", "builtins.list"})  # forwards return either
+        case Obj(v.Site(event=event) as site):
+            match frame.state.heap.get(site):
+                case r.Module():
+                    return frozenset({"torch.nn.Module"}), nothing
+                case r.Mapping():
+                    return frozenset({"builtins.dict"}), nothing
+                case r.Sequence() if isinstance(event, ev.Build):
+                    return frozenset({f"builtins.{event.kind}"}), nothing
+    return nothing, nothing
 
 
 def _are_numbers(frame: Frame, types: Value) -> bool:

@@ -159,6 +159,8 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
             return unknown_calls.call(frame, event, arguments)
         case r.GradSwitch() | r.Library("manager"):
             return _decorated(record, arguments.first)
+        case r.Library(kind) if api.is_inferer(kind):
+            return library.applied(frame, event, api.INFERER, arguments)
         case None:
             pass
         case _:
@@ -178,6 +180,8 @@ def _call_part(frame: Frame, event: Event, identity: Path, arguments: Arguments,
     whole = frame.state.heap.get(identity.base)
     cls = whole.cls if isinstance(whole, r.Module) else None
     number = identity.step in api.TENSOR_NUMBER
+    if cls is None and identity.step.startswith("["):
+        return forwards.forward(frame, event, identity, arguments)
     if cls is not None and not cls.is_open and not number and isinstance(identity.base, v.Path | v.Site):
         return forwards.forward(frame, event, identity, arguments)
     return methods.call(frame, event, Obj(identity.base), identity.step, arguments, dst)

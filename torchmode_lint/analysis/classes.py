@@ -25,6 +25,7 @@ class Class:
     loader: Loader | None = None  # knows what imported bases mean
     methods: dict[str, Value] = field(default_factory=dict)
     dependent: Truth | None = None  # computed when first asked for
+    parts: dict[str, Truth] = field(default_factory=dict)  # the same of what its modules hold, by attribute
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Class) and self.code is other.code

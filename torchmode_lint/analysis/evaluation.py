@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis.records import Point, Points
 from torchmode_lint.analysis.values import Path, Site
 from torchmode_lint.diagnostic import Confidence, Note
-from torchmode_lint.protocol import GradMode
+from torchmode_lint.protocol import GradMode, Mode
 from torchmode_lint.torch_api import FORWARDS
 
 if TYPE_CHECKING:
@@ -36,13 +36,37 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             continue  # a part of a module whose method trains other parts in the same call
         if forward.direct and not forward.synthetic and program.concerns(forward.context, forward.module.why):
             by_key.setdefault((forward.key, forward.identity), []).append(forward)
+    trained_in = _modes_trained_in(program)
     for (key, _), observed in by_key.items():
         if (key in program.fed and not fed_too) or key not in program.kept:
             continue
-        # what is computed with gradients off is not trained, even where other paths train it
-        group = [f for f in observed if grad_is_off(f) or key not in program.trained | program.stepped]
+        if key in program.foreign and isinstance(observed[0].identity, Path):
+            continue  # a model that nobody in sight has made, and none of torch's
+        # what is computed with gradients off, or in eval mode, is not trained, even where other paths train it
+        group = [
+            f
+            for f in observed
+            if grad_is_off(f)
+            or key not in program.trained | program.stepped
+            or (f.module.mode is Mode.EVAL and f.module.why and trained_in.get(key) is Mode.TRAIN and _seen_whole(f))
+        ]
         if group and (any(f.module.chosen for f in group) or not any(f.entered for f in group)):
             yield group
+
+
+def _seen_whole(forward: Forward) -> bool:
+    """Whether a forward is not just a method's that nobody in sight calls: a framework may, in either grad mode."""
+    parent = list(forward.context.chain())[-1].code.parent
+    return parent is None or parent.kind != "class"
+
+
+def _modes_trained_in(program: Program) -> dict[Key, Mode]:
+    """In which modes the modules of the forwards were that are trained, where all of it is known."""
+    modes: dict[Key, Mode] = {}
+    for backward in program.backwards:
+        for key, traced in backward.graphs:
+            modes[key] = modes.get(key, Mode(0)) | traced.mode
+    return {key: mode for key, mode in modes.items() if key not in program.stepped | program.carried}
 
 
 def place(program: Program, forward: Forward, causes: Points) -> Point:
@@ -62,6 +86,7 @@ def place(program: Program, forward: Forward, causes: Points) -> Point:
         and other.context is not forward.context
         and not other.module.mode & forward.module.mode
     }
+    others.discard(forward.context)
     if others:
         around |= {at for other in others if other is not context for at in other.chain()}
         while context not in around and context.parent is not None and context.call is not None:

@@ -35,6 +35,8 @@ def forward(
     extra: Iterable[Identity] = (),
 ) -> Value:
     """A module is applied to its arguments: a new graph, an observation. `exported`: to examples, to be traced."""
+    if isinstance(identity, Path) and any(_is_foreign(frame, value) for value in arguments.all()):
+        return frame.make(event, r.Library(r.FOREIGN))  # so is the model then, which nobody in sight has made
     record = modes.in_effect(frame, modes.ensure_module(frame, identity))
     inputs = [t for value in arguments.all() for t in frame.tensors(value)]
     inputs_grad = _require_grad(inputs)
@@ -110,6 +112,21 @@ def forward(
         behind = {name: frozenset({layer} if sure_own else ()) for name, layer in layers.items()}
         return _shaped(frame, whole, output, behind | _behind(frame, record.cls, arguments))
     return v.just(whole)
+
+
+def _is_foreign(frame: Frame, value: Value) -> bool:
+    """Whether a value is, or is computed from, what another framework made."""
+    for atom in value:
+        match atom:
+            case Obj(v.Expression(operands=operands)):
+                if any(_is_foreign(frame, operand) for operand in operands):
+                    return True
+            case Obj(at):
+                while isinstance(at, Path):
+                    at = at.base
+                if frame.state.heap.get(at) == r.Library(r.FOREIGN):
+                    return True
+    return False
 
 
 def _has_frozen_part(frame: Frame, identity: Identity) -> bool:

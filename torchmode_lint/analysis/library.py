@@ -11,8 +11,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import (
     builtin_functions,
+    calls,
     forwards,
     grad_modes,
     gradients,
@@ -26,9 +28,9 @@ from torchmode_lint.analysis import (
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.values import Func, Obj, Tup, Value
+from torchmode_lint.analysis.values import Func, Obj, Path, Tup, Value
 from torchmode_lint.flow.events import Variable
-from torchmode_lint.protocol import Truth
+from torchmode_lint.protocol import GradMode, Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
@@ -94,7 +96,44 @@ def _neutral(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
 
 def _all_arguments(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     given = arguments.positional
+    if not given or arguments.rest:
+        return unknown_calls.call(frame, event, arguments)
     return given[0] if len(given) == 1 else v.just(Tup(given))
+
+
+def _lent(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    return arguments.first or frame.unknown(event)
+
+
+def _handed_back(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    return handed_back(frame, event, name, arguments)
+
+
+def handed_back(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    """The arguments that a library takes over and returns, or something unknown in place of those that are missing."""
+    made = v.single(frame.unknown(event))
+    assert isinstance(made, Obj)
+    given = {at[1]: arguments.get(*at) for at in api.HANDED_BACK[name]}
+    return v.just(Tup(tuple(v.just(Obj(Path(made.id, key))) if one is None else one for key, one in given.items())))
+
+
+def _apply(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    told = api.APPLYING[name]
+    if told.lent and frame.state.grad is not GradMode.OFF:  # it is those parameters that may get gradients
+        return operations.EFFECTS[Effect.FUNCTIONAL](frame, event, name, arguments)
+    return applied(frame, event, told, arguments)
+
+
+def applied(frame: Frame, event: Event, told: api.Applying, arguments: Arguments) -> Value:
+    """One of the arguments is applied to others."""
+    what, given = arguments.get(*told.what), arguments.get(*told.to)
+    if what is None or given is None:
+        return unknown_calls.call(frame, event, arguments)
+    inputs = arguments.positional[told.to[0] :] if told.rest else (given,)
+    packed = v.single(given)
+    if told.packed and isinstance(packed, Tup):
+        inputs = packed.items
+    return v.join_all([calls.apply(frame, event, callee, Arguments(inputs)) for callee in what])
 
 
 def _second(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -125,6 +164,15 @@ def _library(frame: Frame, event: Event, name: str, arguments: Arguments) -> Val
         return frame.unknown(event)
     unknown_calls.call(frame, event, arguments)
     return frame.make(event, r.Library(kind))
+
+
+def _foreign(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
+    tracking.mark(frame, frame.run.program.foreign, arguments.all())
+    result = unknown_calls.call(frame, event, arguments)
+    is_class = name.rpartition(".")[2][:1].isupper()
+    if is_class or any(isinstance(atom, Func) for value in arguments.all() for atom in value):
+        return result
+    return frame.make(event, r.Library(r.FOREIGN))
 
 
 def _manager(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
@@ -167,10 +215,14 @@ def _trace(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value
 _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.ALL_ARGUMENTS: _all_arguments,
     Effect.SECOND: _second,
+    Effect.LENT: _lent,
+    Effect.HANDED_BACK: _handed_back,
+    Effect.APPLY: _apply,
     Effect.EXPORT: _export,
     Effect.TRACE: _trace,
     Effect.NEUTRAL: _neutral,
     Effect.PARTIAL: _partial,
+    Effect.FOREIGN: _foreign,
     Effect.LIBRARY: _library,
     Effect.MANAGER: _manager,
     Effect.SUPPRESS: _suppress,

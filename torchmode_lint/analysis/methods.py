@@ -81,8 +81,13 @@ def _object_method(
             return containers.sequence_method(frame, event, identity, record, name, arguments)
         case r.Mapping():
             return containers.mapping_method(frame, event, identity, record, name, arguments)
+        case r.Library(r.FOREIGN):
+            unknown_calls.call(frame, event, arguments)
+            return frame.make(event, record)
         case r.Library():
             doubts.through_library(frame, record)
+            if f"{record.kind}.{name}" in api.HANDED_BACK:
+                return library.handed_back(frame, event, f"{record.kind}.{name}", arguments)
             return optimizers.library_method(frame, event, name, arguments)
         case r.Instance():
             return unknowns.instance_method(frame, event, identity, record, name, arguments)
@@ -110,7 +115,9 @@ def module_method(
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named")))
     if name in api.MODULE_CHILDREN:
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named"), modules=True))
-    if name == "zero_grad":
+    if name in ("values", "items") and record.cls is None and not arguments.positional:  # a ModuleDict
+        return frame.make(event, r.Parameters(frozenset({identity}), named=name == "items", modules=True))
+    if name in api.CLEARING:
         gradients.zero(frame, event, None, identity)
         return v.NONE
     if name == "backward":  # an engine that wraps the module

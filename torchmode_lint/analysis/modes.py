@@ -13,6 +13,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.dependence import constants, dependence, own_dependence, strongest
 from torchmode_lint.analysis.mentions import dotted_names
+from torchmode_lint.analysis.parts import part_dependence
 from torchmode_lint.analysis.values import Identity, Obj, Path, Value
 from torchmode_lint.flow.cfg import Next
 from torchmode_lint.flow.events import Call, SetAttribute
@@ -33,9 +34,26 @@ def module_of(frame: Frame, identity: Identity) -> r.Module | None:
     if record is None and isinstance(identity, Path):
         whole = module_of(frame, identity.base)
         if whole is not None:
-            dependent = Truth.NO if whole.dependent is Truth.NO else Truth.MAYBE
+            if identity.step.startswith("["):  # it was put in, in a mode of its own, or switched with all the others
+                every = frame.state.heap.get(Path(identity.base, "*"))
+                whole = every if isinstance(every, r.Module) else in_effect(frame, whole)
+            dependent = _dependence_of_part(frame, identity)
             return r.Module(whole.mode, whole.why, dependent, None, whole.frozen, chosen=whole.chosen)
     return None
+
+
+def _dependence_of_part(frame: Frame, part: Path) -> Truth:
+    """What the class of the whole says of a part; where that is nothing, whether any of what the whole was given is."""
+    whole, step = part.base, part.step
+    record = frame.state.heap.get(whole)
+    if isinstance(record, r.Module) and record.cls is not None:
+        told = part_dependence(record.cls, step, frame.run.lookup)
+        if told is not Truth.MAYBE:
+            return told
+    while not isinstance(record, r.Module) and isinstance(whole, Path):
+        whole = whole.base
+        record = frame.state.heap.get(whole)
+    return Truth.NO if isinstance(record, r.Module) and record.dependent is Truth.NO else Truth.MAYBE
 
 
 def ensure_module(frame: Frame, identity: Identity) -> r.Module:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def method(
     frame: Frame, event: Event, identity: Identity, record: r.Optimizer, name: str, arguments: Arguments
 ) -> Value:
-    if name == "zero_grad":
+    if name in api.CLEARING:
         gradients.zero(frame, event, identity)
         return v.NONE
     if name == "step":
@@ -74,7 +74,7 @@ def library_method(frame: Frame, event: Event, name: str, arguments: Arguments) 
         return step_through(frame, event, arguments)
     if name in ("autocast", "no_sync", "accumulate", "join_uneven_inputs", "main_process_first", "no_backward_sync"):
         return frame.make(event, r.Library("manager"))
-    return unknown_calls.call(frame, event, arguments)
+    return unknown_calls.call(frame, event, arguments, neutral=name in api.LIBRARY_NEUTRAL)
 
 
 def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:

@@ -169,9 +169,15 @@ class Resumable:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """An object of a library that takes over part of the protocol (a Trainer, a GradScaler, ...)."""
+    """An object of a library that takes over part of the protocol (a Trainer, a GradScaler, ...).
+
+    `FOREIGN`: an array, or something else, of a framework that is not torch.
+    """
 
     kind: str
+
+
+FOREIGN = "foreign"
 
 
 _Simple: TypeAlias = "Namespace | Loader | Parameters | Groups | GradSwitch | Resumable | Library"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torchmode_lint.analysis.values import Expression, Identity, Obj, Path, Site, Value
 from torchmode_lint.protocol import Truth
@@ -51,6 +51,41 @@ def _symbolic(identity: Identity) -> bool:
     while isinstance(identity, Path):
         identity = identity.base
     return not isinstance(identity, Site)
+
+
+def shared_facts(mine: Mapping[Value, bool], other: Mapping[Value, bool]) -> dict[Value, bool]:
+    """What is known to hold in both of two states.
+
+    Where a condition on a remainder holds in one, and another condition, in its place, in the other: `or` of the two.
+    """
+    both = {fact: truth for fact, truth in mine.items() if other.get(fact) is truth}
+    for one, two in ((mine, other), (other, mine)):
+        for fact, truth in one.items():
+            if not truth or fact in both or not has_remainder(fact):
+                continue
+            sides = _operands(fact, "or")
+            if any(_holds(two, side) for side in sides):
+                both[fact] = True
+            elif not sides:
+                for instead, holds in two.items():
+                    apart = two.get(fact) is False or one.get(instead) is not None
+                    if apart and instead != fact and one.get(instead) is not holds and not _operands(instead, "or"):
+                        side = instead if holds else _symbol("not", instead)
+                        both[_symbol("or", fact, side)] = True
+    return both
+
+
+def _symbol(operator: str, *operands: Value) -> Value:
+    return frozenset({Obj(Expression(operator, operands))})
+
+
+def _holds(facts: Mapping[Value, bool], side: Value) -> bool:
+    return facts.get(side) is True or any(facts.get(one) is False for one in _operands(side, "not"))
+
+
+def _operands(value: Value, operator: str) -> tuple[Value, ...]:
+    ids = [atom.id for atom in value if isinstance(atom, Obj)]
+    return next((i.operands for i in ids if isinstance(i, Expression) and i.operator == operator), ())
 
 
 def has_remainder(value: Value) -> bool:

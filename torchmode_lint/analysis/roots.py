@@ -173,8 +173,8 @@ def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) 
     cls = cls or run.class_of.get(code)
     arguments: list[v.Value] = []
     value = _decorated_value(run, state, code)
-    if cls is not None and not _is_static(value):
-        arguments.append(_receiver(run, frame, cls, code))
+    if cls is not None and not _is(value, "static"):
+        arguments.append(v.just(v.Cls(cls)) if _is(value, "class") else _receiver(run, frame, cls, code))
     if cls is not None and cls.is_framework:
         frame.state.grad = GradMode.ENTRY
     bind(frame, code, arguments)
@@ -235,8 +235,9 @@ def _decorated_value(run: Interpreter, state: State, code: Code) -> v.Value:
     return state.env.get(variable) or run.globals.get(variable) or v.EMPTY
 
 
-def _is_static(value: v.Value) -> bool:
-    return any(isinstance(atom, Func) and atom.kind == "static" for atom in value)
+def _is(value: v.Value, kind: str) -> bool:
+    """Whether a method is static, or one of its class."""
+    return any(isinstance(atom, Func) and atom.kind == kind for atom in value)
 
 
 def _receiver(run: Interpreter, frame: Frame, cls: Class, code: Code) -> v.Value:

@@ -14,6 +14,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.records import Module, Optimizer, Record, Traced, join_records
+from torchmode_lint.analysis.relations import shared_facts
 from torchmode_lint.analysis.values import Atom, Const, Identity, Obj, Site, Tensor, Value
 from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
@@ -140,11 +141,10 @@ class State:
             if both != known:
                 self.graphs[site] = both
                 changed = True
-        dropped = []
         if self.facts != other.facts:
-            dropped = [fact for fact, truth in self.facts.items() if other.facts.get(fact) is not truth]
-        for fact in dropped:
-            del self.facts[fact]
+            facts = shared_facts(self.facts, other.facts)
+            if facts != self.facts:
+                self.facts, changed = facts, True
         for block, turn in other.loops.items():
             if self.loops.get(block, -1) < turn:
                 self.loops[block], changed = turn, True
@@ -153,7 +153,7 @@ class State:
             if mine_mode is None or mine_mode[0] | mode[0] != mine_mode[0]:
                 self.saved[key] = mode if mine_mode is None else (mine_mode[0] | mode[0], mine_mode[1])
                 changed = True
-        return changed or bool(dropped)
+        return changed
 
     def _join_env(self, other: State) -> bool:
         changed = False

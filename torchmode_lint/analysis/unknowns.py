@@ -32,7 +32,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         run.learn(identity, "switched")
         methods.switch(frame, event, identity, name, arguments)
         return me
-    if name == "zero_grad":
+    if name in api.CLEARING:
         return _unknown_zero_grad(frame, event, identity)
     if name == "step":
         return _unknown_step(frame, event, identity, arguments)
@@ -133,8 +133,9 @@ def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arg
         for atom in frame.reach(arguments.first)
     ):
         return optimizers.step_through(frame, event, arguments)
-    if any(frame.tensors(value) for value in arguments.all()):
+    if any(t.may for value in arguments.all() for t in frame.tensors(value)):  # a loss, not an action
         gradients.touch_gradients(frame)
         gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         return frame.unknown(event)
+    doubts.through(frame, identity, arguments)
     return unknown_calls.call(frame, event, arguments)
