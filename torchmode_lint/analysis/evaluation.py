@@ -38,7 +38,9 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             by_key.setdefault((forward.key, forward.identity), []).append(forward)
     trained_in = _modes_trained_in(program)
     for (key, _), observed in by_key.items():
-        if (key in program.fed and not fed_too) or key not in program.kept:
+        if not fed_too and (key in program.fed or (key in program.acted and _collects(program, observed[0]))):
+            continue
+        if key not in program.kept:
             continue
         if key in program.foreign and isinstance(observed[0].identity, Path):
             continue  # a model that nobody in sight has made, and none of torch's
@@ -110,6 +112,24 @@ def turning(program: Program, forward: Forward, causes: Points) -> Point:
 def loop_around(event: Event, context: Context) -> Block | None:
     """The innermost loop of its own code that an event is in."""
     return next((block.loops[-1] for block in context.code.blocks if event in block.events and block.loops), None)
+
+
+def _collects(program: Program, forward: Forward) -> bool:
+    """Whether the same module is trained in a loop around this forward: on what comes of its actions, as a rule."""
+    around = set(_loops(forward))
+    return any(
+        other.identity == forward.identity and other.key in program.trained and not around.isdisjoint(_loops(other))
+        for other in program.forwards
+    )
+
+
+def _loops(forward: Forward) -> Iterator[tuple[Context, Block]]:
+    """The loops around a forward, those of callers included."""
+    event: Event | None = forward.event
+    for context in forward.context.chain():
+        blocks = (block for block in context.code.blocks if event in block.events)
+        yield from ((context, loop) for block in blocks for loop in block.loops)
+        event = context.call
 
 
 def beside_training(program: Program, forward: Forward) -> bool:

@@ -5,11 +5,11 @@ observed several times. Marks on forwards (trained, fed, ...) hold for a forward
 `stepped` are those that a step without gradients was meant for, `owned` those of modules that an optimizer may
 own and `unowned` those that none does, where a backward walks them, `carried` those of which a backward walks
 the graph of an earlier turn of a loop, `left` those of which such a graph goes where the analysis cannot see
-(`entrusted`: into a call), `foreign` those whose output another framework gets, `retained` those whose graph a
-backward surely keeps. `walked` names the tensors that a backward starts from, `operands` what operations made
-tensors of. `blamed` are the functions that nobody in the file calls and from which a diagnostic about modes came,
-`within` the codes that such diagnostics (line, column, rule) are in, and `entered` the codes that the file's body and
-calls from other files have led to.
+(`entrusted`: into a call), `foreign` those whose output another framework gets, `acted` those whose
+numbers go into a `step` that may be an environment's, `retained` those whose graph a backward surely keeps. `walked`
+names the tensors that a backward starts from, `operands` what operations made tensors of. `blamed` are the functions
+that nobody in the file calls and from which a diagnostic about modes came, `within` the codes that such diagnostics
+(line, column, rule) are in, and `entered` the codes that the file's body and calls from other files have led to.
 """
 
 from __future__ import annotations
@@ -182,6 +182,7 @@ class Program:
     reveals: list[Reveal] = field(default_factory=list)
     trained: set[Key] = field(default_factory=set)
     foreign: set[Key] = field(default_factory=set)
+    acted: set[Key] = field(default_factory=set)
     stepped: set[Key] = field(default_factory=set)
     owned: set[Key] = field(default_factory=set)
     unowned: set[Key] = field(default_factory=set)

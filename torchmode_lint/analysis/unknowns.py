@@ -8,7 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, doubts, gradients, inlining, methods, modes, optimizers, unknown_calls
+from torchmode_lint.analysis import (
+    calls,
+    doubts,
+    gradients,
+    inlining,
+    methods,
+    modes,
+    optimizers,
+    tracking,
+    unknown_calls,
+)
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -137,5 +147,8 @@ def _unknown_step(frame: Frame, event: Event, identity: Identity, arguments: Arg
         gradients.touch_gradients(frame)
         gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         return frame.unknown(event)
+    if frame.run.recording:
+        sites = (t.data for value in arguments.all() for t in frame.tensors(value))
+        frame.run.program.acted |= tracking.keys(frozenset().union(*sites))
     doubts.through(frame, identity, arguments)
     return unknown_calls.call(frame, event, arguments)

@@ -57,6 +57,7 @@ back to training, which may be in another function.
 - Modules known to hold no layer that depends on the mode; `eval()` would change nothing.
 - Forwards on nothing but random noise made on the spot (samples of a GAN, smoke tests).
 - Forwards whose output enters a loss, even detached or under `no_grad`: teachers and target networks.
+- Actions of a policy in the loop that trains it: they collect what it is trained on.
 - Forwards inside a module's own methods: the mode is that of whoever calls it from outside.
 - Models that a library hands over in eval mode (`from_pretrained` of transformers and diffusers), and
   loops that a framework runs (Lightning, Ignite, the transformers `Trainer`).
