@@ -398,9 +398,16 @@ def effect_of(name: str) -> Effect:
     cut = len(name)
     while (cut := name.rfind(".", 0, cut)) >= 0:
         effect = _PREFIXES.get(name[: cut + 1])
+        if effect is Effect.OPERATION and _is_class(name):
+            return Effect.UNKNOWN  # what a class of torch makes is no tensor: observers, storages
         if effect is not None:
             return effect
     return Effect.UNKNOWN
+
+
+def _is_class(name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return last[:1].isupper() and not last.endswith("Tensor")
 
 
 def described(name: str, *, whole_libraries: bool) -> bool:
