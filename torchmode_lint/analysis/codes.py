@@ -85,6 +85,7 @@ class Codes:
         self.classes: Layered[Code, Class] = Layered(loader.classes)
         self.class_of: Layered[Code, Class] = Layered(loader.class_of)
         self.defaults: Layered[Code, tuple[Value | None, ...]] = Layered(loader.defaults)
+        self.decorated: dict[Code, Value] = {}  # what a function of this file was made into
         self.main: Loaded | None = None
         self._reached: set[FilePath] = set()
         self._matters: dict[Code, bool] = {}

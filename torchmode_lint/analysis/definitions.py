@@ -31,6 +31,7 @@ def _make_function(frame: Frame, event: ev.MakeFunction) -> None:
     value = v.just(Func(code))
     for register in reversed(event.decorators):
         value = decorate(frame, event, frame.raw(register), value)
+    run.decorated[code] = value
     frame.set(event.dst, value)
 
 

@@ -232,7 +232,7 @@ def _decorated_value(run: Interpreter, state: State, code: Code) -> v.Value:
     if cls is not None:
         return cls.methods.get(code.name, v.EMPTY)
     variable = Variable(code.parent.scope, code.name)
-    return state.env.get(variable) or run.globals.get(variable) or v.EMPTY
+    return state.env.get(variable) or run.globals.get(variable) or run.decorated.get(code, v.EMPTY)
 
 
 def _is(value: v.Value, kind: str) -> bool:
