@@ -5,7 +5,7 @@ Not modelled: layers that are only put in from outside after construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis.classes import Class
@@ -93,10 +93,11 @@ def _takes_modules(cls_code: Code) -> bool:
 def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
     answers = {Truth.NO}
     literals: dict[int, object] | None = None
-    for name, call in named_callees(code):
+    settled = {name for inner in code.codes if inner.name == "__init__" for name in _made_for_eval(inner)}
+    for name, call in _named(code):
         if name.endswith(_SELF_TRAINING):
             return Truth.YES
-        if name.startswith(("self.", "?", "super")):
+        if name in settled or name.startswith(("self.", "?", "super")):
             continue
         target = lookup(code, name)
         if isinstance(target, str):
@@ -118,6 +119,41 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
         if Truth.YES in answers:
             return Truth.YES
     return strongest(answers)
+
+
+def _named(code: Code) -> Iterator[tuple[str, ev.Call | None]]:
+    """What a code object names, without its class methods: what they make is no part of the module."""
+    yield from named_callees(code, inside=False)
+    for inner in code.codes:
+        if "classmethod" not in inner.decorators:
+            yield from named_callees(inner)
+
+
+def _made_for_eval(init: Code) -> set[str]:
+    """What a constructor calls to make the parts that it puts into eval mode itself."""
+    events = [event for block in init.blocks for event in block.events]
+    names = dotted_names(init)
+    switched = [call for call in events if isinstance(call, ev.Call) and names.get(call.func, "").endswith(".eval")]
+    parts = {names[call.func].removesuffix(".eval") for call in switched}
+    pending = {call.func for call in switched}
+    made: set[str] = set()
+    traced: set[int] = set()
+    while pending - traced:
+        traced |= pending
+        for event in events:
+            match event:
+                case ev.SetAttribute(name=name, src=src) if f"self.{name}" in parts:
+                    pending.add(src)
+                case ev.Store(variable=variable, src=src) if variable.name in parts:
+                    pending.add(src)
+                case ev.Call(dst=dst, func=func) if dst in traced:
+                    pending.add(func)
+                    made.add(names.get(func, "?"))
+                case ev.Attribute(dst=dst, obj=obj) | ev.Item(dst=dst, obj=obj) if dst in traced:
+                    pending.add(obj)
+                case ev.Unpack(src=src, targets=targets) if traced.intersection(targets):
+                    pending.add(src)
+    return made if parts else set()
 
 
 def _zero_unless_given(code: Code) -> dict[int, object]:
