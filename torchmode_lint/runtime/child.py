@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -114,7 +115,7 @@ class _Run:
 
 
 def _with(seen: Observed, more: list[Broken]) -> Observed:
-    return Observed((*seen.broken, *more), seen.forwards, seen.gradients, seen.steps, seen.ended)
+    return replace(seen, broken=(*seen.broken, *more))
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -89,6 +89,7 @@ class ForwardWatch:
     running: list[nn.Module] = field(default_factory=list)  # the modules that are running, outermost first
     walking: list[Forward] | None = None  # those that the backward under way has reached
     drops: Counter[tuple[Chain, str]] = field(default_factory=Counter)  # dropouts that ignore the mode
+    walks: Counter[tuple[Chain, Chain, Graph]] = field(default_factory=Counter)
     awaiting: list[Forward] = field(default_factory=list)  # trained in eval mode, unless no optimizer steps for it
     _parts: Parts = field(default_factory=Parts)
     _chain: Chain = ()
@@ -141,13 +142,10 @@ class ForwardWatch:
         if self.walking is not None and forward not in self.walking:
             self.walking.append(forward)
 
-    def freed_among(self, walked: list[Forward]) -> list[Forward]:
-        """Those of the forwards that a backward reaches although an earlier one has freed their graphs."""
-        return [one for one in walked if GRAPH.may_break(one.graph, "backward")]
-
-    def close_backward(self, walked: list[Forward], retaining: bool) -> None:
+    def close_backward(self, walked: list[Forward], chain: Chain, retaining: bool) -> None:
         """A backward has gone through the graphs of these forwards."""
         for forward in walked:
+            self.walks[chain, forward.spot.chain, forward.graph] += 1
             forward.graph = GRAPH.step(forward.graph, "retaining backward" if retaining else "backward")
             forward.last = forward.spot.total
             if forward.walked:

@@ -25,7 +25,7 @@ from torch.optim import optimizer as optimizer_hooks
 
 from torchmode_lint.runtime.forwards import ForwardWatch
 from torchmode_lint.runtime.gradients import GradientWatch, parameters_of
-from torchmode_lint.runtime.observed import Broken, Observed
+from torchmode_lint.runtime.observed import Broken, Observed, Walk
 from torchmode_lint.runtime.patches import Patches
 from torchmode_lint.runtime.places import Chain, Places
 
@@ -99,6 +99,7 @@ class Monitor:
             tuple(sorted(_summed(broken), key=lambda one: (one.chain, one.code))),
             self.forwards.summary(),
             self.gradients.summary(),
+            tuple(Walk(*key, times) for key, times in self.forwards.walks.items()),
             self.steps,
             ended,
         )
@@ -126,7 +127,7 @@ class Monitor:
                 self._in_backward = False
                 self.forwards.walking = None
                 self.gradients.accumulated(chain)
-            self.forwards.close_backward(walked, _retains(given))
+            self.forwards.close_backward(walked, chain, _retains(given))
             if _walks_bare_leaf(given):
                 self._raised["TML202", chain, "the backward starts from a bare leaf"] += 1
             return result

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torchmode_lint.protocol import Gradients, GradMode, Mode
+from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode
 from torchmode_lint.runtime.places import Chain, Place
 
 
@@ -51,12 +51,23 @@ class GradientEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Walk:
+    """A backward (from `chain`) that went through graphs of forwards (from `forward`) which it found in this state."""
+
+    chain: Chain
+    forward: Chain
+    graph: Graph
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """A whole run. `ended` says how: "finished", or why not; `steps` counts those of optimizers."""
 
     broken: tuple[Broken, ...]
     forwards: tuple[Forwards, ...]
     gradients: tuple[GradientEvent, ...]
+    walks: tuple[Walk, ...]
     steps: int
     ended: str = "finished"
 
@@ -87,6 +98,10 @@ class Observed:
                 )
                 for each in data["gradients"]
             ),
+            tuple(
+                Walk(_chain(each["chain"]), _chain(each["forward"]), Graph(each["graph"]), each["times"])
+                for each in data["walks"]
+            ),
             data["steps"],
             data["ended"],
         )
@@ -97,7 +112,7 @@ def _chain(places: list[list[Any]]) -> Chain:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON values
-    if isinstance(value, Mode | GradMode | Gradients):
+    if isinstance(value, Mode | GradMode | Gradients | Graph):
         return value.value
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
