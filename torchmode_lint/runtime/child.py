@@ -49,6 +49,7 @@ class _Run:
         self._deadline = time.monotonic() + seconds if seconds else None
         self._uncaught: list[Broken] = []
         self._writing = threading.Lock()
+        self._written = False
         self._process = os.getpid()
 
     def program(self, kind: str, name: str) -> int:
@@ -77,7 +78,7 @@ class _Run:
             self._lines.stop()
             self._monitor.__exit__(None if complete else StepLimit, None, None)
         if os.getpid() == self._process:
-            self._write(ended)
+            self._write(ended, last=True)
         return code
 
     def _watch(self) -> None:
@@ -85,21 +86,29 @@ class _Run:
         while True:
             time.sleep(_EVERY)
             late = self._deadline is not None and time.monotonic() > self._deadline
-            self._write("timed out" if late else "killed")
-            if late:
-                os._exit(_TIMED_OUT)
+            if not late:
+                self._write("killed")
+                continue
+            while not self._write("timed out", last=True):
+                time.sleep(0.01)
+            os._exit(_TIMED_OUT)
 
-    def _write(self, ended: str) -> None:
+    def _write(self, ended: str, *, last: bool = False) -> bool:
+        """Write what has been seen, unless the last report is there; False where it changed meanwhile."""
         with self._writing:
+            if self._written:
+                return True
             try:
                 seen = self._monitor.observed(ended)
                 lines = {path: sorted(numbers) for path, numbers in list(self._lines.reached.items())}
-            except RuntimeError:  # the program has changed a dictionary meanwhile: the next report has it
-                return
+            except RuntimeError:  # the program has grown a dictionary meanwhile
+                return False
             document = Observed.to_json(_with(seen, self._uncaught)) | {"lines": lines}
             part = self._report.with_suffix(".part")
             part.write_text(json.dumps(document))
             part.replace(self._report)
+            self._written = last
+            return True
 
     def _note_uncaught(self, error: BaseException) -> None:
         """An error of Python's own that a broken move ends in: a number has no `backward`."""
