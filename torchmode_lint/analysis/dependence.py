@@ -94,10 +94,11 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
     answers = {Truth.NO}
     literals: dict[int, object] | None = None
     settled = {name for inner in code.codes if inner.name == "__init__" for name in _made_for_eval(inner)}
+    compared = {call for inner in code.walk() for call in _compared(inner)}
     for name, call in _named(code):
         if name.endswith(_SELF_TRAINING):
             return Truth.YES
-        if name in settled or name.startswith(("self.", "?", "super")):
+        if name in settled or call in compared or name.startswith(("self.", "?", "super")):
             continue
         target = lookup(code, name)
         if isinstance(target, str):
@@ -127,6 +128,13 @@ def _named(code: Code) -> Iterator[tuple[str, ev.Call | None]]:
     for inner in code.codes:
         if "classmethod" not in inner.decorators:
             yield from named_callees(inner)
+
+
+def _compared(code: Code) -> Iterator[ev.Call]:
+    """The calls whose result is compared with another: versions, not layers."""
+    events = [event for block in code.blocks for event in block.events]
+    operands = {at for event in events if isinstance(event, ev.Compare) for at in (event.left, event.right)}
+    yield from (event for event in events if isinstance(event, ev.Call) and event.dst in operands)
 
 
 def _made_for_eval(init: Code) -> set[str]:
