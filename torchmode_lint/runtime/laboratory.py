@@ -7,6 +7,8 @@ the broken program and not in the good one, and the checker reports it in the on
 from __future__ import annotations
 
 import inspect
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,11 +80,12 @@ class Measured:
 
 def outcomes(codes: set[str] | None = None) -> Iterator[Outcome]:
     """Run the experiments, or those of these rules, one after the other."""
-    said = _Said()
-    for experiment in experiments():
-        if codes is None or experiment.code in codes:
-            sides = [side(experiment, run, said) for run in (experiment.broken, experiment.good)]
-            yield Outcome(experiment, *sides)
+    with tempfile.TemporaryDirectory(prefix="torchmode-lint-") as root:
+        said = _Said(Path(root).resolve())
+        for experiment in experiments():
+            if codes is None or experiment.code in codes:
+                sides = [side(experiment, run, said) for run in (experiment.broken, experiment.good)]
+                yield Outcome(experiment, *sides)
 
 
 def measured() -> Iterator[Measured]:
@@ -110,10 +113,15 @@ def observed_run(run: Callable[[], Figures]) -> tuple[Figures, Observed]:
 
 
 class _Said:
-    """What the checker says of the experiments' files, each checked once."""
+    """What the checker says of the experiments' files, each checked once.
 
-    def __init__(self) -> None:
-        self._loaders = Loaders(Options(isolated=True, project_root=_FOLDER.parent.parent))
+    They are checked in a copy, as a project of their own: where they are installed, torch itself is in the same folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._copy = root / _FOLDER.parent.name / _FOLDER.name
+        shutil.copytree(_FOLDER, self._copy, ignore=shutil.ignore_patterns("__pycache__"))
+        self._loaders = Loaders(Options(isolated=True, project_root=root))
         self._known: dict[Path, tuple[Diagnostic, ...]] = {}
 
     def of(self, run: Callable[[], Figures]) -> set[str]:
@@ -129,7 +137,7 @@ class _Said:
 
     def _file(self, path: Path) -> tuple[Diagnostic, ...]:
         if path not in self._known:
-            self._known[path] = on_deep_stack(
-                lambda: check_file(path, self._loaders.options, self._loaders)
-            ).diagnostics
+            copy = self._copy / path.name
+            report = on_deep_stack(lambda: check_file(copy, self._loaders.options, self._loaders))
+            self._known[path] = report.diagnostics
         return self._known[path]
