@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,11 @@ def command_places(*arguments: object, cwd: Path = ROOT) -> list[Place]:
 def test_flake8_and_the_command_agree(confidence: str) -> None:
     """On every fixture and every example."""
     paths = [FIXTURES.relative_to(ROOT), EXAMPLES.relative_to(ROOT)]
-    ours = command_places("--confidence", confidence, *paths)
+    with ThreadPoolExecutor() as both:
+        theirs = both.submit(flake8_places, f"--torchmode-confidence={confidence}", *paths)
+        ours = command_places("--confidence", confidence, *paths)
     assert ours
-    assert flake8_places(f"--torchmode-confidence={confidence}", *paths) == ours
+    assert theirs.result() == ours
 
 
 def test_they_agree_on_encodings_line_ends_and_noqa(tmp_path: Path) -> None:

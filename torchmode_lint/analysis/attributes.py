@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import (
     calls,
     containers,
@@ -25,6 +25,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Arguments, attribute_of
+from torchmode_lint.analysis.tensors import written_into
 from torchmode_lint.analysis.values import (
     Bound,
     Cls,
@@ -100,7 +101,7 @@ def _tensor_attribute(frame: Frame, event: ev.Event, t: Tensor, name: str) -> Va
     if name == "grad":
         gradients.read_grad(frame, event, t)
         return v.just(Tensor(leaf=Truth.YES, grad=Truth.MAYBE))  # with create_graph=True it hangs on a graph
-    if name in api.TENSOR_ATTRIBUTES:
+    if name in named.TENSOR_ATTRIBUTES:
         return v.just(Obj(Expression(f".{name}", (v.just(t),), "attribute")))
     if name in ("T", "mT", "H", "real", "imag"):
         return v.just(v.derived([t]))
@@ -123,9 +124,9 @@ def _object_attribute(frame: Frame, event: ev.Event, identity: v.Identity, name:
                     return v.just(Bound(Obj(identity), name))
             if name == "module" and not isinstance(identity, Path) and not (cls and _has_own(cls, name)):
                 return v.just(Obj(identity))
-            if cls is not None and (name not in api.MODULE_API or cls.method(name) is not None):
+            if cls is not None and (name not in named.MODULE_API or cls.method(name) is not None):
                 return _class_attribute(frame, event, identity, cls, name)
-            if name in api.MODULE_API:
+            if name in named.MODULE_API:
                 return v.just(Bound(Obj(identity), name))
             return v.just(Obj(Path(identity, name)))
         case r.Instance(cls):
@@ -263,9 +264,8 @@ def _set_item(frame: Frame, event: ev.SetItem) -> None:
                     changed = replace(v.derived([atom, *tensors], exact=False), made=event)
                     state.replace_tensor(atom, changed)
                 elif tensors:
-                    changed = v.derived([atom, *tensors])
                     tracking.accumulate(frame, event, v.just(atom), value, listed=True)
-                    state.replace_tensor(atom, replace(changed, leaf=atom.leaf if not changed.may else changed.leaf))
+                    written_into(frame, atom, tensors)
             case Obj(identity):
                 record = state.heap.get(identity)
                 constant = v.single(key)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import (
     construction,
     doubts,
@@ -179,7 +180,7 @@ def _call_part(frame: Frame, event: Event, identity: Path, arguments: Arguments,
     """Something of a module is called: a part of it, or a method whose body cannot be seen."""
     whole = frame.state.heap.get(identity.base)
     cls = whole.cls if isinstance(whole, r.Module) else None
-    number = identity.step in api.TENSOR_NUMBER
+    number = identity.step in named.TENSOR_NUMBER
     if cls is None and identity.step.startswith("["):
         return forwards.forward(frame, event, identity, arguments)
     if cls is not None and not cls.is_open and not number and isinstance(identity.base, v.Path | v.Site):

@@ -161,7 +161,7 @@ def _made_for_eval(init: Code) -> set[str]:
                     pending.add(obj)
                 case ev.Unpack(src=src, targets=targets) if traced.intersection(targets):
                     pending.add(src)
-    return made if parts else set()
+    return made
 
 
 def _zero_unless_given(code: Code) -> dict[int, object]:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis.records import Point, Points
+from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.analysis.values import Path, Site
 from torchmode_lint.diagnostic import Confidence, Note
 from torchmode_lint.protocol import GradMode, Mode
@@ -58,7 +59,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
 
 def _seen_whole(forward: Forward) -> bool:
     """Whether a forward is not just a method's that nobody in sight calls: a framework may, in either grad mode."""
-    parent = list(forward.context.chain())[-1].code.parent
+    parent = root_of(forward.context).code.parent
     return parent is None or parent.kind != "class"
 
 
@@ -111,7 +112,12 @@ def turning(program: Program, forward: Forward, causes: Points) -> Point:
 
 def loop_around(event: Event, context: Context) -> Block | None:
     """The innermost loop of its own code that an event is in."""
-    return next((block.loops[-1] for block in context.code.blocks if event in block.events and block.loops), None)
+    return next(reversed(_loops_around(event, context)), None)
+
+
+def _loops_around(event: Event, context: Context) -> tuple[Block, ...]:
+    """The loops of its own code that an event is in, outermost first."""
+    return next((block.loops for block in context.code.blocks if event in block.events), ())
 
 
 def _collects(program: Program, forward: Forward) -> bool:
@@ -127,8 +133,8 @@ def _loops(forward: Forward) -> Iterator[tuple[Context, Block]]:
     """The loops around a forward, those of callers included."""
     event: Event | None = forward.event
     for context in forward.context.chain():
-        blocks = (block for block in context.code.blocks if event in block.events)
-        yield from ((context, loop) for block in blocks for loop in block.loops)
+        if event is not None:
+            yield from ((context, loop) for loop in _loops_around(event, context))
         event = context.call
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import records as r
@@ -71,7 +72,9 @@ def _item(frame: Frame, atom: v.Atom, key: Value, index: object, event: object) 
         return _sliced(frame, atom, event)
     match atom:
         case Tensor():
-            return v.just(part(atom, index if isinstance(index, (int, str)) else None))
+            picked = part(atom, index if isinstance(index, (int, str)) else None)
+            pickers = frozenset().union(*(t.data for t in frame.tensors(key)))  # numbers by which it is chosen
+            return v.just(replace(picked, data=picked.data | pickers))
         case v.Tup(items):
             return _at(items, index)
         case v.Bound(owner, _) if isinstance(owner, Tensor):

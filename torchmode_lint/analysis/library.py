@@ -105,10 +105,6 @@ def _lent(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     return arguments.first or frame.unknown(event)
 
 
-def _handed_back(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    return handed_back(frame, event, name, arguments)
-
-
 def handed_back(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     """The arguments that a library takes over and returns, or something unknown in place of those that are missing."""
     if arguments.rest or "criterion" in arguments.keywords:  # in some modes of Opacus' it is returned, too
@@ -218,7 +214,7 @@ _EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
     Effect.ALL_ARGUMENTS: _all_arguments,
     Effect.SECOND: _second,
     Effect.LENT: _lent,
-    Effect.HANDED_BACK: _handed_back,
+    Effect.HANDED_BACK: handed_back,
     Effect.APPLY: _apply,
     Effect.EXPORT: _export,
     Effect.TRACE: _trace,

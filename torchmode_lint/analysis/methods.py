@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import (
     branches,
     calls,
@@ -42,7 +43,7 @@ SHARED_NAMES = frozenset({"eval", "train", "zero_grad", "step", "backward", "par
 def call(frame: Frame, event: Event, owner: Atom, name: str, arguments: Arguments, dst: int | None = None) -> Value:
     """`owner.name(arguments)`."""
     match owner:
-        case Tensor() if name in api.MODULE_EVIDENCE:  # no tensor, but a module that was taken for one
+        case Tensor() if name in named.MODULE_EVIDENCE:  # no tensor, but a module that was taken for one
             return frame.unknown(event)
         case Tensor():
             return tensors.method(frame, event, owner, name, arguments)
@@ -61,7 +62,7 @@ def call(frame: Frame, event: Event, owner: Atom, name: str, arguments: Argument
         case Tup() | Const():
             return unknown_calls.call(frame, event, arguments, neutral=True)
         case _:
-            if name in api.BACKWARD_METHODS:
+            if name in named.BACKWARD_METHODS:
                 gradients.backward(frame, event, arguments.first, Truth.MAYBE)
             return unknown_calls.call(frame, event, arguments)
 
@@ -104,20 +105,20 @@ def module_method(
     if name in ("eval", "train"):
         switch(frame, event, identity, name, arguments)
         return me
-    if name in api.MODULE_SELF:
+    if name in named.MODULE_SELF:
         if name == "requires_grad_":
             modes.freeze(frame, identity, calls.truth_of(arguments.get(0, "requires_grad"), Truth.YES))
         if name == "apply":
             modes.blur_mode(frame, identity)
             unknown_calls.call(frame, event, Arguments(tuple(arguments.all())), neutral=True)
         return me
-    if name in api.MODULE_PARAMETERS:
+    if name in named.MODULE_PARAMETERS:
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named")))
-    if name in api.MODULE_CHILDREN:
+    if name in named.MODULE_CHILDREN:
         return frame.make(event, r.Parameters(frozenset({identity}), named=name.startswith("named"), modules=True))
     if name in ("values", "items") and record.cls is None and not arguments.positional:  # a ModuleDict
         return frame.make(event, r.Parameters(frozenset({identity}), named=name == "items", modules=True))
-    if name in api.CLEARING:
+    if name in named.CLEARING:
         gradients.zero(frame, event, None, identity)
         return v.NONE
     if name == "backward":  # an engine that wraps the module
@@ -129,7 +130,7 @@ def module_method(
         if method is not None and construction.trains(record.cls) and name == "__call__":  # type: ignore[arg-type]
             return calls.call_method(frame, event, method, identity, arguments)
         return forwards.forward(frame, event, identity, arguments)
-    if name == "step" or name in api.MODULE_NEUTRAL:
+    if name == "step" or name in named.MODULE_NEUTRAL:
         if name == "step":
             _leave_to_engine(frame)
         if name in ("append", "add_module", "register_module", "extend", "insert"):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import builtin_functions, calls, gradients, tracking, unknown_calls
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -74,7 +74,7 @@ def _no_graph(frame: Frame, event: Event, name: str, arguments: Arguments) -> Va
         return frame.unknown(event)
     if name == "torch.is_tensor" and builtin_functions.is_made(v.single(arguments.first)):
         return v.TRUE
-    if name.rpartition(".")[2] in api.ZERO_GRADIENT and name.startswith("torch."):
+    if name.rpartition(".")[2] in named.ZERO_GRADIENT and name.startswith("torch."):
         return v.just(v.flat(tensors))
     data = frozenset().union(*(t.data for t in tensors))
     return v.just(Tensor(data=data, leaf=Truth.YES, grad=Truth.NO))

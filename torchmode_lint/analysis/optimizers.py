@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import doubts, grad_modes, gradients, inlining, modes, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def method(
     frame: Frame, event: Event, identity: Identity, record: r.Optimizer, name: str, arguments: Arguments
 ) -> Value:
-    if name in api.CLEARING:
+    if name in named.CLEARING:
         gradients.zero(frame, event, identity)
         return v.NONE
     if name == "step":
@@ -54,7 +54,7 @@ def method(
 
 
 def library_method(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    if name in api.BACKWARD_METHODS:
+    if name in named.BACKWARD_METHODS:
         gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         return v.NONE
     if name == "scale":
@@ -74,7 +74,7 @@ def library_method(frame: Frame, event: Event, name: str, arguments: Arguments) 
         return step_through(frame, event, arguments)
     if name in ("autocast", "no_sync", "accumulate", "join_uneven_inputs", "main_process_first", "no_backward_sync"):
         return frame.make(event, r.Library("manager"))
-    return unknown_calls.call(frame, event, arguments, neutral=name in api.LIBRARY_NEUTRAL)
+    return unknown_calls.call(frame, event, arguments, neutral=name in named.LIBRARY_NEUTRAL)
 
 
 def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
-from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.mentions import dotted_names, named_callees
@@ -185,7 +185,7 @@ class _Reader:
             layers = self.layers if first == "self" else {}
             inner = _Reader(self.cls, self.names, layers, self.depth + 1, self._place(call))
             return _substituted(inner.returned(target), _bound(target, call.arguments, given, first == "self"))
-        if last == "detach" or last in api.TENSOR_NO_GRAPH or last in api.TENSOR_NUMBER:
+        if last == "detach" or last in named.TENSOR_NO_GRAPH or last in named.TENSOR_NUMBER:
             return CUT
         return _together([receiver, *given]) if receiver.must else SOMETHING
 

@@ -5,15 +5,17 @@ Functions of torch that take tensors are in `library`, operators on them in `ope
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import calls, gradients, tracking, unknown_calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Obj, Tensor, Value
+from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 
 if TYPE_CHECKING:
@@ -40,25 +42,18 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
     if name == "retain_grad":
         frame.state.replace_tensor(t, replace(t, retains=Truth.YES))
         return v.NONE
-    if name in api.TENSOR_NUMBER:
+    if name in named.TENSOR_NUMBER:
         return v.just(Tensor(data=t.data, leaf=Truth.YES, grad=Truth.NO, exact=t.exact))
-    if name in api.ZERO_GRADIENT:
+    if name in named.ZERO_GRADIENT:
         return v.just(replace(v.flat([t]), synthetic=t.synthetic, exact=t.exact))
-    if name in api.TENSOR_NO_GRAPH:
+    if name in named.TENSOR_NO_GRAPH:
         return v.just(replace(v.detached(t), synthetic=t.synthetic))
-    if name in api.TENSOR_SAME or name in api.TENSOR_NEUTRAL:
+    if name in named.TENSOR_SAME or name in named.TENSOR_NEUTRAL:
         return v.just(t)
-    if name in api.TENSOR_DEVICE:
+    if name in named.TENSOR_DEVICE:
         return v.just(_moved(t, name, arguments))
-    if name in api.TENSOR_IN_PLACE_DATA:
-        others = [u for value in arguments.all() for u in frame.tensors(value)]
-        if not others:
-            return v.just(t)
-        tracking.accumulate(frame, event, v.just(t), v.join_all(arguments.all()))
-        changed = v.derived([t, *others])
-        changed = replace(changed, leaf=t.leaf if not changed.may else changed.leaf)
-        frame.state.replace_tensor(t, changed)
-        return v.just(changed)
+    if name in named.TENSOR_IN_PLACE_DATA:
+        return v.just(_in_place(frame, event, t, arguments))
     if name in _GROWING:  # no tensor, but a structure that was taken for one
         added = [u for value in arguments.all() for u in frame.tensors(value)]
         frame.state.replace_tensor(t, replace(v.derived([t, *added], exact=False), made=event))
@@ -73,6 +68,35 @@ def method(frame: Frame, event: Event, t: Tensor, name: str, arguments: Argument
     tracking.combine(frame, event, [t, *(u for value in arguments.all() for u in frame.tensors(value))])
     result = calls.operation(frame, Arguments((v.just(t), *arguments.positional), arguments.keywords, arguments.rest))
     return frozenset(replace(a, made=event) if isinstance(a, Tensor) else a for a in result)
+
+
+def written_into(frame: Frame, t: Tensor, others: Iterable[Tensor]) -> Tensor:
+    """What a tensor is, wherever it is held, once others have been written into it in place."""
+    changed = v.derived([t, *others])
+    changed = replace(changed, leaf=t.leaf if not changed.may else changed.leaf)
+    frame.state.replace_tensor(t, changed)
+    return changed
+
+
+def _in_place(frame: Frame, event: Event, t: Tensor, arguments: Arguments) -> Tensor:
+    others = [u for value in arguments.all() for u in frame.tensors(value)]
+    if not others:
+        return t
+    tracking.accumulate(frame, event, v.just(t), v.join_all(arguments.all()))
+    for whole in _whole_of(frame, event):
+        written_into(frame, whole, others)
+    return written_into(frame, t, others)
+
+
+def _whole_of(frame: Frame, event: Event) -> Iterator[Tensor]:
+    """What a method's receiver is an item of, where its text says so: `x[i].add_(y)` writes into `x`."""
+    if isinstance(event, ev.Call):
+        steps = (e for b in frame.context.code.blocks for e in b.events if isinstance(e, (ev.Attribute, ev.Item)))
+        by_register = {step.dst: step for step in steps}
+        method = by_register.get(event.func)
+        item = by_register.get(method.obj) if isinstance(method, ev.Attribute) else None
+        if isinstance(item, ev.Item):
+            yield from frame.tensors(frame.get(item.obj))
 
 
 def _backward(frame: Frame, event: Event, t: Tensor, arguments: Arguments) -> Value:

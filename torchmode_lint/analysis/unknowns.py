@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchmode_lint import torch_api as api
+from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import (
     calls,
     doubts,
@@ -42,16 +42,16 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         run.learn(identity, "switched")
         methods.switch(frame, event, identity, name, arguments)
         return me
-    if name in api.CLEARING:
+    if name in named.CLEARING:
         return _unknown_zero_grad(frame, event, identity)
     if name == "step":
         return _unknown_step(frame, event, identity, arguments)
-    if name in api.BACKWARD_METHODS:
+    if name in named.BACKWARD_METHODS:
         gradients.backward(frame, event, arguments.first if not plain else me, _retains(arguments))
         if not plain:
             gradients.touch_gradients(frame)
         return v.NONE
-    if name in api.MODULE_EVIDENCE and name != "load_state_dict":
+    if name in named.MODULE_EVIDENCE and name != "load_state_dict":
         run.learn(identity, "module")
         modes.ensure_module(frame, identity)
         return methods.call(frame, event, Obj(identity), name, arguments, dst)
@@ -113,8 +113,8 @@ def _blur_self(frame: Frame, identity: Identity) -> None:
 def instance_method(
     frame: Frame, event: Event, identity: Identity, record: r.Instance, name: str, arguments: Arguments
 ) -> Value:
-    if record.cls.is_open or name in api.BACKWARD_METHODS:
-        if name in api.BACKWARD_METHODS:
+    if record.cls.is_open or name in named.BACKWARD_METHODS:
+        if name in named.BACKWARD_METHODS:
             gradients.backward(frame, event, arguments.first, Truth.MAYBE)
         _blur_self(frame, identity)
     return unknown_calls.call(frame, event, arguments)

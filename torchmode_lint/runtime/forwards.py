@@ -53,7 +53,6 @@ class Forward:
     """One forward whose graph is alive."""
 
     spot: Spot
-    number: int  # among those of its spot
     owner: weakref.ref[nn.Module]
     left_over: bool  # in eval mode, after the module was trained in train mode, or evaluated in eval mode
     needed: bool  # an input requires grad, so that the graph is walked for its sake
@@ -114,10 +113,12 @@ class ForwardWatch:
     def after(self, module: nn.Module, inputs: object, outputs: object) -> None:
         if self.running:
             self.running.pop()
-        if self.running or self._modes is None or outputs is None:
+        if self.running:
             return
-        mode, parts, grad = self._modes
-        self._modes = None
+        modes, self._modes = self._modes, None
+        if modes is None or outputs is None:
+            return
+        mode, parts, grad = modes
         made = [tensor.grad_fn for tensor in tensors_in(outputs) if tensor.grad_fn is not None]
         key = (self._chain, self._at, type(module), id(module), mode, parts, grad, bool(made))
         spot = self.spots.get(key)
@@ -130,7 +131,7 @@ class ForwardWatch:
             return
         left_over = mode is Mode.EVAL and (past.trained_in_train or past.evaluated_in_eval)
         needed = any(tensor.requires_grad for tensor in tensors_in(inputs))
-        forward = Forward(spot, spot.total, weakref.ref(module), left_over, needed, last=spot.total)
+        forward = Forward(spot, weakref.ref(module), left_over, needed, last=spot.total)
         watch = _Watch(forward, self._walked)
         for node in made[:8]:
             node.register_prehook(watch)
@@ -206,7 +207,7 @@ class ForwardWatch:
         found = [Broken("TML103", chain, what, times) for (chain, what), times in self.drops.items() if chain]
         for spot in self.spots.values():
             evaluated = spot.evaluated if not spot.trained or spot.longest >= IN_A_ROW else 0
-            rule = MODE.may_break(spot.parts, "evaluated forward") if Mode.TRAIN in spot.parts else None
+            rule = MODE.may_break(spot.parts, "evaluated forward")
             if rule and evaluated:
                 found.append(Broken(rule, spot.chain, f"`{spot.module}` evaluated in train mode", evaluated))
             rule = GRAD_MODE.may_break(spot.grad, "evaluated forward")

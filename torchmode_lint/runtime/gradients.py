@@ -121,9 +121,7 @@ class GradientWatch:
         """An optimizer is about to use its gradients."""
         owned = self.add(optimizer)
         whole = owned.whole()
-        if whole is Gradients.STALE:  # used once more, with nothing new: as bad as none
-            whole = Gradients.CLEAN
-        self.events["step", chain, type(optimizer).__name__, owned.whole()] += 1
+        self.events["step", chain, type(optimizer).__name__, whole] += 1
         rule = GRADIENTS.may_break(whole, "step")
         if rule is not None:
             where = {"TML301": owned.mixed_at, "TML302": owned.cleared_at}.get(rule, chain)

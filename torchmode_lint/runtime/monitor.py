@@ -64,7 +64,6 @@ class Monitor:
         self._patches = Patches()
         self._in_backward = False
         self._cleared_at: Chain = ()
-        self._closed = False
 
     def __enter__(self) -> Monitor:
         patches, forwards = self._patches, self.forwards
@@ -89,7 +88,6 @@ class Monitor:
     ) -> None:
         self._patches.undo()
         self.forwards.close(complete=kind is None)
-        self._closed = True
 
     def observed(self, ended: str = "finished") -> Observed:
         """What has been seen; before the end, without the forwards that are undecided yet."""

@@ -41,10 +41,9 @@ def depends_on_mode(module: nn.Module) -> bool:
 
 @cache
 def _reads_training(cls: type[object]) -> bool:
-    if cls.__module__.partition(".")[0] == "torch":
-        return False
-    methods = (vars(cls).get(name) for name in ("forward", *vars(cls)))
-    codes = (getattr(method, "__code__", None) for method in methods)
+    """Whether a class, or what it is derived from outside torch, reads the flag."""
+    bases = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("torch", "builtins")]
+    codes = (getattr(method, "__code__", None) for base in bases for method in vars(base).values())
     return any(code is not None and "training" in code.co_names for code in codes)
 
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from torchmode_lint.config import Options
@@ -72,14 +71,13 @@ def run(
         return Trial((), f"nothing was seen (exit code {code})", code, 0, ())
     observed, lines = Observed.from_json(data), {path: set(numbers) for path, numbers in data["lines"].items()}
     files = tuple(sorted(path for path in lines if Path(path).is_file()))
-    found = [each for path in files for each in on_deep_stack(partial(_diagnostics, path, options))]
+    loaders = Loaders(options)
+    found = on_deep_stack(
+        lambda: [each for path in files for each in check_file(Path(path), options, loaders).diagnostics]
+    )
     shown = {shown_path(Path(path)): numbers for path, numbers in lines.items()}
     ended = observed.ended if observed.ended != "killed" else f"killed (exit code {code})"
     return Trial(tuple(compare(found, observed, shown)), ended, code, observed.steps, files)
-
-
-def _diagnostics(path: str, options: Options) -> tuple[Diagnostic, ...]:
-    return check_file(Path(path), options, Loaders(options)).diagnostics
 
 
 def compare(found: Iterable[Diagnostic], observed: Observed, reached: dict[str, set[int]]) -> Iterator[Verdict]:
