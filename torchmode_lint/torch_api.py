@@ -352,6 +352,8 @@ HANDED_BACK: dict[str, tuple[tuple[int, str], ...]] = {
     "opacus.PrivacyEngine.make_private": _PRIVATE,
     "opacus.PrivacyEngine.make_private_with_epsilon": _PRIVATE,
 }
+# With one of these they return something else, by a setting that is not read.
+HANDED_BACK_PERHAPS = frozenset({"criterion"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _lent(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
 
 def handed_back(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
     """The arguments that a library takes over and returns, or something unknown in place of those that are missing."""
-    if arguments.rest or "criterion" in arguments.keywords:  # in some modes of Opacus' it is returned, too
+    if arguments.rest or api.HANDED_BACK_PERHAPS & arguments.keywords.keys():
         return unknown_calls.call(frame, event, arguments)
     made = v.single(frame.unknown(event))
     assert isinstance(made, Obj)
