@@ -23,8 +23,9 @@ class Agreement:
 
     Where the program raised, only the rule of the error counts, since what would have followed was not reached. Of a
     forward that was meant to be trained, and was not for want of a backward or because its gradients were cleared, that
-    is said and nothing else; of an evaluation in train mode, that it is in train mode, and not its graph besides. So
-    the rules' pages have it.
+    is said and nothing else; of an evaluation in train mode, that it is in train mode, and not its graph besides; of
+    one that records a graph, that it does, and not that its state keeps the graph from turn to turn. So the rules'
+    pages have it.
     """
 
     reported: dict[str, Confidence]
@@ -61,6 +62,9 @@ def compare(text: str) -> Agreement:
         return Agreement(reported, frozenset({rule}), raised)
     in_train = {one.chain for one in broken if one.code == "TML101"}
     seen = {one.code for one in broken if one.code != "TML201" or one.chain not in in_train}
+    recording = {one.chain for one in broken if one.code == "TML201"} if "TML201" in reported else set()
+    if recording >= {one.chain for one in broken if one.code == "TML403"}:
+        seen -= {"TML403"} - set(reported)
     if seen & {"TML303", "TML202"}:
         seen -= {"TML101", "TML201", "TML403"} - set(reported)
     if "TML302" in seen:  # nothing is trained, in whatever mode

@@ -221,6 +221,11 @@ def _distinct(state: State, item: Value) -> bool:
             return False
 
 
+def items_of(state: State, scope: int) -> frozenset[tuple[Block, int]]:
+    """The unrolled loops around this point, with which of their elements it is that they have come to."""
+    return frozenset((head, turn) for head, turn in state.loops.items() if last_turn(state, head, scope) > 1)
+
+
 def last_turn(state: State, head: Block, scope: int) -> int:
     """The turn of a loop from which on turns are not told apart."""
     if isinstance(head.end, cfg.Next):

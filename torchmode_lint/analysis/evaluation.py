@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torchmode_lint.analysis.records import Point, Points
 from torchmode_lint.analysis.tracking import root_of
@@ -37,7 +37,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             continue  # a part of a module whose method trains other parts in the same call
         if forward.direct and not forward.synthetic and program.concerns(forward.context, forward.module.why):
             by_key.setdefault((forward.key, forward.identity), []).append(forward)
-    trained_in = _modes_trained_in(program)
+    walked = _walked(program)
     for (key, _), observed in by_key.items():
         if not fed_too and (key in program.fed or (key in program.acted and _collects(program, observed[0]))):
             continue
@@ -51,7 +51,7 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             for f in observed
             if grad_is_off(f)
             or key not in program.trained | program.stepped
-            or (f.module.mode is Mode.EVAL and f.module.why and trained_in.get(key) is Mode.TRAIN and _seen_whole(f))
+            or (key in walked and walked[key].is_spared(f) and _seen_whole(f))
         ]
         if group and (any(f.module.chosen for f in group) or not any(f.entered for f in group)):
             yield group
@@ -63,13 +63,26 @@ def _seen_whole(forward: Forward) -> bool:
     return parent is None or parent.kind != "class"
 
 
-def _modes_trained_in(program: Program) -> dict[Key, Mode]:
-    """In which modes the modules of the forwards were that are trained, where all of it is known."""
-    modes: dict[Key, Mode] = {}
+class _Walked(NamedTuple):
+    """The graphs of a forward that a backward walks: the modes that the module was in, and for which elements."""
+
+    mode: Mode
+    items: frozenset[frozenset[tuple[Block, int]]]
+
+    def is_spared(self, f: Forward) -> bool:
+        """Whether an observation is of none of them: it is in eval mode, or for another element of an unrolled loop."""
+        switched = f.module.mode is Mode.EVAL and bool(f.module.why) and self.mode is Mode.TRAIN
+        return switched or (bool(f.items) and f.items not in self.items)
+
+
+def _walked(program: Program) -> dict[Key, _Walked]:
+    """What is walked of the forwards that are trained, where all of it is known."""
+    walked: dict[Key, _Walked] = {}
     for backward in program.backwards:
         for key, traced in backward.graphs:
-            modes[key] = modes.get(key, Mode(0)) | traced.mode
-    return {key: mode for key, mode in modes.items() if key not in program.stepped | program.carried}
+            known = walked.get(key, _Walked(Mode(0), frozenset()))
+            walked[key] = _Walked(known.mode | traced.mode, known.items | traced.items)
+    return {key: one for key, one in walked.items() if key not in program.stepped | program.carried}
 
 
 def place(program: Program, forward: Forward, causes: Points) -> Point:
@@ -138,12 +151,23 @@ def _loops(forward: Forward) -> Iterator[tuple[Context, Block]]:
         event = context.call
 
 
+def training_of(program: Program, forward: Forward) -> list[Forward]:
+    """The forwards by which the same module is trained in what the same root runs."""
+    root = root_of(forward.context)
+    return [
+        other
+        for other in program.forwards
+        if other.identity == forward.identity and other.key in program.trained and root_of(other.context) is root
+    ]
+
+
 def beside_training(program: Program, forward: Forward) -> bool:
     """Whether the same module is trained in the same turn of the same loop."""
     return any(
-        other.loop is forward.loop and other.identity == forward.identity and other.key in program.trained
+        other.identity == forward.identity and other.key in program.trained
         for other in program.forwards
-        if other.loop is not None and other.context is forward.context
+        if other.loop is not None and other.loop is forward.loop and other.context is forward.context
+        if other.items == forward.items and (other.key != forward.key or not forward.items)
     )
 
 

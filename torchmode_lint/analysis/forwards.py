@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
-from torchmode_lint.analysis import calls, doubts, modes, renaming
+from torchmode_lint.analysis import branches, calls, doubts, modes, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -44,6 +44,7 @@ def forward(
     volatile = any(t.volatile for t in frame.tensors(arguments.first))
     grad = GradMode.OFF if volatile or exported or by_method in api.WITHOUT_GRADIENTS else frame.state.grad
     off = GradMode.OFF in grad
+    items = branches.items_of(frame.state, frame.context.code.scope)
     if not off and direct:
         doubts.applied(frame, event, identity)
     if frame.run.recording:
@@ -62,6 +63,7 @@ def forward(
                 entered=_entered(frame),
                 by_method=by_method,
                 loop=next(reversed(frame.state.loops), None),
+                items=items,
                 exported=exported,
                 handed=_was_handed_on(frame, identity),
             )
@@ -87,7 +89,8 @@ def forward(
             elif unknown:
                 free = replace(calls.in_doubt(free, unknown), leaf=Truth.YES)
         return v.just(free)
-    frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, frozenset({frame.state.turn()}))
+    turns = frozenset({frame.state.turn()})
+    frame.state.graphs[site] = r.Traced(Graph.LIVE, record.mode, record.why, turns, items=frozenset({items}))
     sure_own = direct and not off and (record.frozen is Truth.NO or inputs_grad is Truth.YES)
     must: frozenset[Site] = frozenset()
     if direct and not off:  # what it is applied to is walked through, even where its own parameters are not

@@ -44,7 +44,8 @@ class Forward:
 
     `module` is its record before the event; `direct` says that the call itself is the forward, not a
     function of unknown body that was given the module. `inputs_grad`: whether an input requires grad.
-    `entered`: where a module's own method was entered that applies it. `loop` is the innermost one.
+    `entered`: where a module's own method was entered that applies it. `loop` is the innermost one,
+    `items` are the elements that the unrolled loops around it have come to.
     `exported`: it is traced, to be run elsewhere. `handed`: something that cannot be seen had the module, and may
     have switched its mode.
     """
@@ -62,6 +63,7 @@ class Forward:
     entered: Context | None
     by_method: str = ""
     loop: Block | None = None
+    items: frozenset[tuple[Block, int]] = frozenset()
     handed: bool = False
     exported: bool = False
 

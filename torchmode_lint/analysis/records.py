@@ -16,7 +16,7 @@ from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
-    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Event
 
 
@@ -79,13 +79,17 @@ class Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The graph of one forward: freed or not, where; the module's mode then, and in which turn of the loops."""
+    """The graph of one forward: freed or not, where; the module's mode then, and in which turn of the loops.
+
+    `items` are the elements of unrolled loops that it was made for, each with its loop.
+    """
 
     status: Graph
     mode: Mode
     why: Points = NOWHERE
     turns: frozenset[int] = frozenset()
     freed: Points = NOWHERE
+    items: frozenset[frozenset[tuple[Block, int]]] = frozenset()
 
     def join(self, other: Traced) -> Traced:
         if self == other:
@@ -96,6 +100,7 @@ class Traced:
             join_points(self.why, other.why),
             self.turns | other.turns,
             join_points(self.freed, other.freed),
+            self.items | other.items,
         )
 
 

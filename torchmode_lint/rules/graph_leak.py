@@ -46,7 +46,8 @@ numbers, or take away a graph that a caller out of sight may need.
 - Accumulators that a method fills when the loop that calls it is out of sight.
 - Graphs of parameters that belong to no module.
 - Containers that are not a list, set or dictionary of Python: `defaultdict`, `deque`, replay buffers.
-- Recurrent states that are carried on: see `repeated-backward`.
+- Recurrent states that are carried on: where they are trained, see `repeated-backward`; where they are evaluated,
+  `missing-no-grad`.
 """
 
 from __future__ import annotations

@@ -72,7 +72,6 @@ from collections.abc import Iterator
 
 from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Forward, Program
-from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
 from torchmode_lint.protocol import Mode, Truth
 from torchmode_lint.rule import Rule
@@ -120,12 +119,7 @@ def _in_one_mode(program: Program, group: list[Forward]) -> Iterator[Diagnostic]
     if not all(_untouched(f) and evaluation.grad_is_off(f) and f.module.dependent is not Truth.NO for f in group):
         return
     first = group[0]
-    root = root_of(first.context)
-    trained = [
-        f
-        for f in program.forwards
-        if f.identity == first.identity and f.key in program.trained and root_of(f.context) is root
-    ]
+    trained = evaluation.training_of(program, first)
     if not trained or not all(map(_untouched, trained)) or evaluation.doubt(program, group) is Confidence.POSSIBLE:
         return
     yield program.diagnostic(

@@ -6,6 +6,9 @@ Reports a forward pass of a module in eval mode while gradients are being record
 parameters that require gradients, the input requires none, and the output reaches no `backward` and no
 `autograd.grad` in any caller. One diagnostic stands for all calls of an evaluation in one function.
 
+A module that has no layer which depends on the mode needs no `eval()`. Where it is trained in sight, its evaluations
+are told by their graph alone: no backward walks it.
+
 It also reports a teacher: a module made and put into eval mode in sight, whose output does enter a loss, while
 no optimizer owns it. The backward walks through it, and the gradients it leaves there are used by nobody.
 
@@ -88,7 +91,12 @@ def check(program: Program) -> Iterator[Diagnostic]:
 def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, Points], Diagnostic]]:
     for group in evaluation.groups(program, fed_too=True):
         in_eval = [f for f in group if f.module.mode is Mode.EVAL and f.module.why]
-        if not in_eval or not all(_records(f) for f in group):
+        if not in_eval:
+            found = _in_any_mode(program, group)
+            if found is not None:
+                yield (group[0].context.code, group[0].loop, group[0].module.why), found
+            continue
+        if not all(map(_records, group)):
             continue
         doubt = evaluation.doubt(program, group, mode_says_so=True)
         if doubt is None:
@@ -109,6 +117,40 @@ def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, P
         code = place.context.code
         loop = evaluation.loop_around(*place) if code.kind == "file" else None
         yield (code, loop, first.module.why), found
+
+
+def _in_any_mode(program: Program, group: list[Forward]) -> Diagnostic | None:
+    """An evaluation of a module without layers that depend on the mode, which is trained elsewhere in the program."""
+    first = group[0]
+    trained = [f for f in evaluation.training_of(program, first) if f.grad is first.grad]  # which is on, then
+    if not trained or not all(f.grad is first.grad and _is_indifferent(f) for f in group):
+        return None
+    doubt = evaluation.doubt(program, group)
+    if doubt is None or evaluation.beside_training(program, first) or evaluation.has_adversary(program, first):
+        return None
+    return program.diagnostic(
+        RULE,
+        *evaluation.place(program, first, first.module.why),
+        f"{evaluation.spoken(first)} is evaluated while gradients are recorded: "
+        "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
+        doubt,
+        [
+            evaluation.here(program, trained[0], "trained here"),
+            *program.call_notes(first.context),
+            evaluation.here(program, first, "evaluated here: no backward walks this graph"),
+        ],
+    )
+
+
+def _is_indifferent(f: Forward) -> bool:
+    return (
+        f.module.dependent is Truth.NO
+        and f.module.frozen is Truth.NO
+        and GradMode.OFF not in f.grad
+        and f.inputs_grad is not Truth.YES
+        and not f.by_method
+        and not f.exported
+    )
 
 
 def _teachers(program: Program) -> Iterator[Diagnostic]:
