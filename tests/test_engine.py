@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from commands import BAD
-from torchmode_lint import engine
+from torchmode_lint import examine
 from torchmode_lint.analysis.loader import Loader
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.config import ConfigurationError, Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 from torchmode_lint.discovery import find_files
-from torchmode_lint.engine import State, check_bytes, check_paths, check_source, may_matter, on_deep_stack
+from torchmode_lint.engine import State, check_bytes, check_paths, check_source, on_deep_stack
+from torchmode_lint.examine import may_matter
+from torchmode_lint.outcome import Finding
 from torchmode_lint.source import SourceFile, parse_source
 
 NAMES = {"TML101": "missing-eval", "TML102": "mode-not-restored", "TML201": "missing-no-grad"}
@@ -30,7 +32,7 @@ def diagnostic(line: int, confidence: Confidence, code: str = "TML101", message:
 def test_a_broken_invariant_is_an_error_of_its_file_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: AssertionError | RecursionError
 ) -> None:
-    analyse = engine.analyse
+    analyse = examine.analyse
 
     def broken(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Program:
         if source.path.endswith("broken.py"):
@@ -38,14 +40,14 @@ def test_a_broken_invariant_is_an_error_of_its_file_only(
             raise error
         return analyse(source, loader=loader, callers=callers)
 
-    monkeypatch.setattr(engine, "analyse", broken)
+    monkeypatch.setattr(examine, "analyse", broken)
     monkeypatch.chdir(tmp_path)
     Path("broken.py").write_text(BAD)
     Path("fine.py").write_text(BAD)
     first, second = check_paths(find_files([Path()]), Options())
     assert (first.state, first.diagnostics) == (State.FAILED, ())
     (reported,) = first.errors
-    assert reported.code == engine.BROKEN_INVARIANT and reported.span.path == "broken.py"
+    assert reported.code == examine.BROKEN_INVARIANT and reported.span.path == "broken.py"
     assert "in `train_one_epoch`" in reported.message and str(error) in reported.message
     assert "test_engine.py:" in reported.message
     assert (second.state, len(second.diagnostics), second.errors) == (State.ANALYSED, 1, ())
@@ -59,13 +61,15 @@ def test_one_rule_speaks_once_of_one_place_and_as_sure_as_it_can() -> None:
         diagnostic(3, Confidence.LIKELY, message="a"),
         diagnostic(3, Confidence.POSSIBLE, "TML201"),
     ]
-    in_order = engine._in_order(found)
-    assert [(each.span.line, each.code, each.confidence) for each in in_order] == [
+    findings = [Finding(each, silenced=False) for each in found]
+    in_order = examine._in_order(findings)
+    shown = [one.diagnostic for one in in_order]
+    assert [(each.span.line, each.code, each.confidence) for each in shown] == [
         (3, "TML101", Confidence.CERTAIN),
         (3, "TML201", Confidence.POSSIBLE),
         (7, "TML101", Confidence.LIKELY),
     ]
-    assert engine._in_order(reversed(found)) == in_order
+    assert examine._in_order(reversed(findings)) == in_order
 
 
 def test_source_and_bytes_are_checked_alike() -> None:

@@ -10,7 +10,8 @@ import libcst
 import pytest
 
 from torchmode_lint.diagnostic import Span
-from torchmode_lint.source import SourceError, SourceFile, parse_source, read_source
+from torchmode_lint.source import SourceFile, parse_source, read_source
+from torchmode_lint.text import SourceError
 
 
 def error_of(text: str | bytes) -> SourceError:

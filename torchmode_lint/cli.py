@@ -6,6 +6,7 @@ inside them, so that `--version` and `--help` answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -20,12 +21,11 @@ import click
 from torchmode_lint import __version__
 
 if TYPE_CHECKING:
-    from torchmode_lint.config import Options
-    from torchmode_lint.discovery import Found
     from torchmode_lint.engine import FileReport
 
 CLEAN, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
+_FILES_FOR_WORKERS = 12  # from which on other processes are worth starting
 _CONFIDENCES = ("certain", "likely", "possible")
 _FORMATS = ("text", "concise", "json")
 
@@ -40,6 +40,16 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a checked file may hold what the terminal cannot show
+
+
+def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """`2/5` is the second of five parts."""
+    if value is None:
+        return None
+    first, slash, last = value.partition("/")
+    if not (slash and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise click.BadParameter("I/N, with I from 1 to N")
+    return int(first), int(last)
 
 
 def _words(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,6 +82,16 @@ def _words(context: click.Context, parameter: click.Parameter, values: tuple[str
 )
 @click.option("--isolated", is_flag=True, help="Read no configuration files.")
 @click.option("--output-format", type=click.Choice(_FORMATS), default="text", show_default=True)
+@click.option("--no-cache", is_flag=True, help="Neither use results of earlier runs nor keep those of this one.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Processes that examine files.  [default: as many as cores]"
+)
+@click.option(
+    "--executor",
+    metavar="NAME",
+    help="Workers elsewhere: `dask:ADDRESS`, or `module:factory` of a concurrent.futures.Executor.",
+)
+@click.option("--shard", metavar="I/N", callback=_shard, help="Only the I-th of N parts of the files, from 1.")
 @click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path),
@@ -85,6 +105,10 @@ def check(
     project_root: Path | None,
     isolated: bool,
     output_format: str,
+    no_cache: bool,
+    jobs: int | None,
+    executor: str | None,
+    shard: tuple[int, int] | None,
     stdin_filename: Path | None,
 ) -> None:
     """Check files and folders; `-` is standard input.
@@ -93,41 +117,59 @@ def check(
     hidden folders and build folders. A path named here is always checked.
     """
     from torchmode_lint.config import ConfigurationError, Options
+    from torchmode_lint.deep import on_deep_stack
     from torchmode_lint.diagnostic import Confidence
-    from torchmode_lint.engine import enabled_rules, on_deep_stack
+    from torchmode_lint.discovery import find_files
+    from torchmode_lint.engine import check_paths, enabled_rules
+    from torchmode_lint.parallel import usable_cores, workers
 
     options = Options(select, ignore, Confidence[confidence.upper()], project_root, isolated)
+    start = time.perf_counter()
+    found = list(find_files(paths))
+    if shard is not None:
+        found = found[shard[0] - 1 :: shard[1]]
+    jobs = jobs or usable_cores()
+    few = executor is None and (jobs == 1 or len(found) < _FILES_FOR_WORKERS)
     try:
-        enabled_rules(options.select, options.ignore)
+        if select or ignore:
+            enabled_rules(options.select, options.ignore)
+        with contextlib.ExitStack() as stack:
+            pool = None if few else stack.enter_context(workers(executor, jobs))
+            reports = check_paths(found, options, stdin_filename, cached=not no_cache, workers=pool)
+            code = on_deep_stack(lambda: _show(_with_progress(reports, len(found)), start, output_format))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
-    try:
-        sys.exit(on_deep_stack(lambda: _check(paths, options, output_format, stdin_filename)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    sys.exit(code)
 
 
-def _check(paths: Iterable[Path], options: Options, output_format: str, stdin_filename: Path | None) -> int:
-    from torchmode_lint.discovery import find_files
+def _show(reports: Iterable[FileReport], start: float, output_format: str) -> int:
     from torchmode_lint.engine import Run
     from torchmode_lint.report import FORMATS
 
-    start = time.perf_counter()
-    reports = tuple(_reports(list(find_files(paths)), options, stdin_filename))
-    run = Run(reports, time.perf_counter() - start)
+    every = tuple(reports)
+    run = Run(every, time.perf_counter() - start)
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     click.echo(FORMATS[output_format](run, colour), nl=False, color=colour)
     return FAILED if run.errors else FOUND if run.diagnostics else CLEAN
 
 
-def _reports(found: list[Found], options: Options, stdin_filename: Path | None) -> Iterator[FileReport]:
-    from torchmode_lint.engine import check_paths
-
-    if len(found) < _LONG_RUN or not sys.stderr.isatty():
-        yield from check_paths(found, options, stdin_filename)
+def _with_progress(reports: Iterator[FileReport], count: int) -> Iterator[FileReport]:
+    if count < _LONG_RUN or not sys.stderr.isatty():
+        yield from reports
         return
-    with click.progressbar(found, label="Checking", file=sys.stderr) as each:
-        yield from check_paths(each, options, stdin_filename)
+    with click.progressbar(reports, length=count, label="Checking", file=sys.stderr) as each:
+        yield from each
+
+
+@main.command()
+def clean() -> None:
+    """Remove the results that earlier runs have kept, of all projects."""
+    from torchmode_lint.cache import clean as remove
+    from torchmode_lint.cache import folder
+
+    click.echo(f"{remove()} projects' results removed from {folder()}")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -1,55 +1,35 @@
-"""Runs the rules: from paths to diagnostics that are selected, confident enough, unsuppressed and sorted.
+"""A run: from paths to reports on files, by what was kept, by workers, or here and now.
 
-Sits between the front ends (command line, flake8) and the rules. Prints nothing, and knows nothing of
-exit codes or output formats. One file's trouble, the program's own broken invariants included, becomes
-one TML9xx error of that file; the others are still checked.
+Sits between the front ends (command line, flake8) and the examination of files, which is only imported where
+something must be examined. Prints nothing, and knows nothing of exit codes or output formats.
 """
 
 from __future__ import annotations
 
-import ast
-import enum
 import functools
+import itertools
 import sys
-import threading
-import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import analyse
-from torchmode_lint.analysis.loader import Loader
-from torchmode_lint.analysis.program import Program
-from torchmode_lint.analysis.project import Project
 from torchmode_lint.config import Options, codes_of
-from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
-from torchmode_lint.discovery import STDIN, Found, find_files, project_root
-from torchmode_lint.flow.cfg import Code
-from torchmode_lint.rule import Rule
-from torchmode_lint.rules import ALL_RULES
-from torchmode_lint.source import UNREADABLE, SourceError, SourceFile, decode, parse_source, shown_path
+from torchmode_lint.deep import on_deep_stack
+from torchmode_lint.diagnostic import Diagnostic, Span
+from torchmode_lint.discovery import STDIN, Found, project_root
+from torchmode_lint.outcome import Examination, Finding, State
+from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from torchmode_lint.cache import Cache
+    from torchmode_lint.examine import Loaders
+    from torchmode_lint.parallel import Workers
+    from torchmode_lint.rule import Rule
+    from torchmode_lint.source import SourceFile
 
-# A file that holds none of these words uses neither torch nor a library built on it: no rule can speak.
-SCREEN_WORDS = (
-    *(b"torch", b"lightning", b"accelerate", b"transformers", b"timm", b"diffusers", b"fastai", b"ignite"),
-    *(b"deepspeed", b"apex", b"monai", b"kornia", b"composer", b"skorch", b"peft", b"trl", b"functorch"),
-)
-BROKEN_INVARIANT = "TML910"
-_STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: deep nesting takes what it needs of it
-_RECURSION_LIMIT = 20_000
-
-
-class State(enum.Enum):
-    """What became of a file: looked into, left out because no rule can speak of it, or in error."""
-
-    ANALYSED = "analysed"
-    SKIPPED = "skipped"
-    FAILED = "failed"
+__all__ = ["FileReport", "Run", "State", "check_bytes", "check_file", "check_paths", "check_source", "on_deep_stack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +40,15 @@ class FileReport:
     state: State
     diagnostics: tuple[Diagnostic, ...] = ()
     errors: tuple[Diagnostic, ...] = ()
+    degraded: int = 0
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @functools.cache
 def enabled_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Rule, ...]:
     """The rules a run applies. Raises `ConfigurationError` for a word that means no rule."""
+    from torchmode_lint.rules import ALL_RULES
+
     names = {rule.code: rule.name for rule in ALL_RULES}
     codes = (codes_of(select, names) if select else names.keys()) - codes_of(ignore, names)
     return tuple(rule for rule in ALL_RULES if rule.code in codes)
@@ -87,214 +70,228 @@ class Run:
         return [each for report in self.reports for each in report.errors]
 
 
-def check_paths(found: Iterable[Found], options: Options, stdin_path: Path | None = None) -> Iterator[FileReport]:
-    """One report for each path, as soon as it is made; standard input stands for the file `stdin_path`."""
-    loaders = Loaders(options)
-    for each in found:
-        if each.problem is not None:
-            yield _failed(shown_path(each.path), UNREADABLE, each.problem)
-        elif each.path == STDIN:
-            yield check_bytes(sys.stdin.buffer.read(), stdin_path or Path("<stdin>"), options, loaders)
+def check_paths(
+    found: Iterable[Found],
+    options: Options,
+    stdin_path: Path | None = None,
+    *,
+    cached: bool = False,
+    workers: Workers | None = None,
+) -> Iterator[FileReport]:
+    """One report for each path, in order; standard input stands for the file `stdin_path`.
+
+    `cached`: results are kept on disk, and asked for there first. `workers` examine what is left, if there are any.
+    """
+    for result in _results(found, options, stdin_path, cached, workers):
+        yield reported(result[0], options, data=result[1])
+
+
+_Result = tuple[Examination, "bytes | None"]
+
+
+def _results(
+    found: Iterable[Found], options: Options, stdin_path: Path | None, cached: bool, workers: Workers | None
+) -> Iterator[_Result]:
+    """What became of each file, in order, with the bytes of one that is not on disk."""
+    caches = _Caches(cached)
+    try:
+        known = (_known(each, options, stdin_path, caches) for each in found)
+        if workers is None:
+            yield from _one_by_one(known, caches)
         else:
-            yield check_file(each.path, options, loaders)
+            yield from _by_workers(known, caches, workers)
+    finally:
+        caches.close()
 
 
-class Loaders:
-    """What the files of one run share of their projects: the files that they import, read once."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A file to be reported on: the result, where there is one already, or the bytes and the root of its project."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self._last: tuple[Path, Loader] | None = None
+    path: Path
+    root: Path
+    data: bytes | None = None
+    result: Examination | None = None
+    on_disk: bool = True
+    digest: bytes = b""
 
-    def of(self, path: Path) -> Loader:
-        """The loader of the project of the file that is next. Files come ordered by project: the last one is kept."""
-        root = rooted(self.options, path).project_root
-        assert root is not None
-        if self._last is None or self._last[0] != root:
-            self._last = (root, Loader(Project(root, lambda: (found.path for found in find_files([root])))))
-        self._last[1].trim()
-        return self._last[1]
+    @property
+    def is_open(self) -> bool:
+        return self.result is None and self.on_disk
 
 
-def check_file(path: Path, options: Options, loaders: Loaders | None = None) -> FileReport:
-    """Read one file and check it."""
-    shown = shown_path(path)
+def _known(each: Found, options: Options, stdin_path: Path | None, caches: _Caches) -> _Asked:
+    path = (stdin_path or Path("<stdin>")) if each.path == STDIN else each.path
+    root = rooted(options, path)
+    if each.problem is not None:
+        return _Asked(path, root, result=_failed(path, each.problem))
+    if each.path == STDIN:
+        return _Asked(path, root, sys.stdin.buffer.read(), on_disk=False)
     try:
         data = path.read_bytes()
     except OSError as error:
-        return _failed(shown, UNREADABLE, error.strerror or str(error))
-    return check_bytes(data, path, options, loaders)
+        return _Asked(path, root, result=_failed(path, error.strerror or str(error)))
+    cache = caches.of(root)
+    if cache is None:
+        return _Asked(path, root, data)
+    digest = cache.digest(data)
+    return _Asked(path, root, data, cache.get(path, digest), digest=digest)
+
+
+def _one_by_one(asked: Iterable[_Asked], caches: _Caches) -> Iterator[_Result]:
+    loaders: Loaders | None = None
+    for one in asked:
+        result = one.result
+        if result is None:
+            from torchmode_lint.examine import Loaders, examine
+
+            loaders = loaders or Loaders()
+            assert one.data is not None
+            result = examine(one.data, one.path, one.root, loaders)
+            _keep(one, result, caches)
+        yield result, None if one.on_disk else one.data
+
+
+def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> Iterator[_Result]:
+    """Those that are known as they come; the others in their places, when their workers have them."""
+    from torchmode_lint.parallel import Task, results
+
+    waiting: deque[_Asked] = deque()
+
+    def tasks() -> Iterator[Task]:
+        for one in asked:
+            waiting.append(replace(one, data=None) if one.is_open else one)
+            if one.is_open:
+                yield one.path.absolute().as_posix(), one.root.as_posix()
+
+    for result in itertools.chain(results(tasks(), workers), [None]):
+        while waiting:
+            one = waiting.popleft()
+            if one.is_open:
+                assert result is not None
+                _keep(one, result, caches)
+                yield result, None
+                break
+            yield from _one_by_one([one], caches)
+
+
+def _keep(one: _Asked, result: Examination, caches: _Caches) -> None:
+    cache = caches.of(one.root) if one.on_disk else None
+    if cache is not None:
+        cache.put(one.digest, result)
+
+
+class _Caches:
+    """The caches of the projects of a run; none where nothing is to be kept."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+        self._by_root: dict[Path, Cache] = {}
+
+    def of(self, root: Path) -> Cache | None:
+        if not self.wanted:
+            return None
+        if root not in self._by_root:
+            from torchmode_lint.cache import Cache
+
+            self._by_root[root] = Cache(root)
+        return self._by_root[root]
+
+    def close(self) -> None:
+        for cache in self._by_root.values():
+            cache.close()
+
+
+def check_file(path: Path, options: Options, loaders: Loaders | None = None) -> FileReport:
+    """Read one file and check it. `loaders` is shared by the files of a run."""
+    from torchmode_lint.examine import Loaders, read
+
+    return reported(read(path, rooted(options, path), loaders or Loaders()), options)
 
 
 def check_bytes(
     data: bytes, path: Path, options: Options, loaders: Loaders | None = None, *, suppress: bool = True
 ) -> FileReport:
-    """Check what stands, or would stand, in the file at `path`.
+    """Check what stands, or would stand, in the file at `path`. `suppress` False leaves `# noqa` to the caller."""
+    from torchmode_lint.examine import Loaders, examine
 
-    `loaders` is shared by the files of a run. `suppress` False leaves `# noqa` to the caller.
-    """
-    shown = shown_path(path)
-    if not may_matter(data) and (shown.endswith(".ipynb") or _well_formed(data)):
-        return FileReport(shown, State.SKIPPED)
-    try:
-        loader = (loaders or Loaders(options)).of(path)
-        source = _source(data, path, loader.project)
-        program, found = _checked(source, path, loader, options, suppress)
-    except SourceError as error:
-        return _failed(shown, error.code, error.message, error.line, error.column)
-    except (AssertionError, RecursionError) as error:
-        return _failed(shown, BROKEN_INVARIANT, _account(error))
-    return FileReport(shown, State.ANALYSED, tuple(found), lines=_quoted(found, program))
-
-
-def _checked(
-    source: SourceFile, path: Path, loader: Loader, options: Options, suppress: bool
-) -> tuple[Program, list[Diagnostic]]:
-    """A file analysed and diagnosed; once more, with the other files that call it, where that may matter.
-
-    A function that nobody in the file calls may be called in other files, in another state than was assumed.
-    """
-    program = analyse(source, loader=loader)
-    found = _diagnose(program, options, suppress)
-    if program.blamed:
-        callers = loader.project.callers(path, {code.name for code in program.blamed})
-        if callers:
-            called = analyse(source, loader=loader, callers=callers)
-            # what no call from elsewhere leads to, or has nothing to do with modes, stands as it was
-            stands = [one for one in found if _home(one, program) not in called.entered]
-            modes = {rule.code for rule in ALL_RULES if rule.of_modes}
-            again = [one for one in _diagnose(called, options, suppress) if one.code in modes]
-            called.quoted |= program.quoted
-            return called, _in_order([*stands, *again])
-    return program, found
-
-
-def _home(found: Diagnostic, program: Program) -> Code | None:
-    """The code that a diagnostic is in, where it depends on who calls a function of the file."""
-    return program.within.get((found.span.line, found.span.column, found.code))
-
-
-def _source(data: bytes, path: Path, project: Project) -> SourceFile:
-    """The file parsed, unless it already is, because another file imports it."""
-    at = path.resolve()
-    shown = shown_path(path)
-    known = project.sources.get(at)
-    if known is not None and known.cells is None and known.path == shown:
-        if decode(data) == (known.text, known.encoding):
-            return known
-    source = project.sources[at] = parse_source(data, shown)
-    return source
+    result = examine(data, path, rooted(options, path), loaders or Loaders())
+    return reported(result, options, suppress=suppress, data=data)
 
 
 def check_source(source: SourceFile, options: Options, *, suppress: bool = True) -> list[Diagnostic]:
     """Analyse one parsed file and apply the rules; broken invariants are the caller's."""
-    return _diagnose(analyse(source, options.project_root), options, suppress)
+    from torchmode_lint.analysis import analyse
+    from torchmode_lint.examine import findings
+
+    found = findings(analyse(source, options.project_root))
+    return [one.diagnostic for one in found if _is_shown(one, options, suppress)]
 
 
-def _diagnose(program: Program, options: Options, suppress: bool) -> list[Diagnostic]:
-    """What the rules say of a program, after selection, confidence and `# noqa`."""
-    source = program.source
-    return _in_order(
-        _placed(each, source)
-        for rule in enabled_rules(options.select, options.ignore)
-        for each in rule.check(program)
-        if each.confidence >= options.confidence and not (suppress and source.suppressed(each.span.line, each.code))
+def reported(result: Examination, options: Options, *, suppress: bool = True, data: bytes | None = None) -> FileReport:
+    """What is shown of a result: selected rules, sure enough, not silenced; places as users see them.
+
+    `data` are the bytes of the file itself, where they are not those on disk.
+    """
+    shown = shown_path(Path(result.path))
+    found = [one.diagnostic for one in result.findings if _is_shown(one, options, suppress)]
+    lines = _Lines(Path(result.path), data)
+    quoted = {_placed(at).where: lines.of(at) for one in found for at in (one.span, *(note.span for note in one.trail))}
+    return FileReport(
+        shown,
+        result.state,
+        tuple(map(_with_places, found)),
+        tuple(map(_with_places, result.errors)),
+        result.degraded,
+        quoted,
     )
 
 
-def _placed(each: Diagnostic, source: SourceFile) -> Diagnostic:
-    """With its places, and those of its trail, in the cells of a notebook."""
-    if source.cells is None:
-        return each
-    trail = tuple(replace(note, span=source.placed(note.span)) for note in each.trail)
-    return replace(each, span=source.placed(each.span), trail=trail)
+def _is_shown(one: Finding, options: Options, suppress: bool) -> bool:
+    sure = one.diagnostic.confidence >= options.confidence and not (suppress and one.silenced)
+    if not sure or not (options.select or options.ignore):
+        return sure
+    return any(rule.code == one.diagnostic.code for rule in enabled_rules(options.select, options.ignore))
 
 
-def _quoted(found: Iterable[Diagnostic], program: Program) -> dict[str, tuple[str, ...]]:
-    """The lines of the files that these diagnostics and their trails speak of."""
-    named = {at for each in found for at in (each.span, *(note.span for note in each.trail))}
-    quoted: dict[str, tuple[str, ...]] = {}
-    for source in program.quoted:
-        for at in named:
-            if at.path == source.path and at.where not in quoted:
-                if source.cells is None or at.cell is None:
-                    quoted[at.where] = tuple(source.lines)
-                else:
-                    quoted[at.where] = source.cells.lines_of(at.cell)
-    return quoted
+def _with_places(one: Diagnostic) -> Diagnostic:
+    trail = tuple(replace(note, span=_placed(note.span)) for note in one.trail)
+    return replace(one, span=_placed(one.span), trail=trail)
 
 
-def _in_order(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sorted; of several diagnostics of one rule at one place, the surest."""
-    surest: dict[tuple[str, int | None, int, int, str], Diagnostic] = {}
-    for each in sorted(found, key=Diagnostic.sort_key):
-        at = each.span
-        key = (at.path, at.cell, at.line, at.column, each.code)
-        if key not in surest or each.confidence > surest[key].confidence:
-            surest[key] = each
-    return sorted(surest.values(), key=Diagnostic.sort_key)
+def _placed(at: Span) -> Span:
+    return replace(at, path=shown_path(Path(at.path)))
 
 
-def may_matter(data: bytes) -> bool:
-    """Whether a file with these bytes can hold a diagnostic at all: the screen before any parsing."""
-    return any(word in data for word in SCREEN_WORDS)
+class _Lines:
+    """The lines of files and of cells of notebooks, read when they are quoted."""
 
+    def __init__(self, path: Path, data: bytes | None) -> None:
+        self._data = {} if data is None else {path.as_posix(): data}
 
-def _well_formed(data: bytes) -> bool:
-    """Whether Python's own parser, a fraction of libcst's cost, takes the file.
-
-    Its refusal is not the last word, since it speaks only the grammar of the Python that runs.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    def of(self, at: Span) -> tuple[str, ...]:
         try:
-            ast.parse(data)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
+            data = self._data.get(at.path)
+            if data is None:
+                data = self._data[at.path] = Path(at.path).read_bytes()
+            if at.cell is None:
+                return tuple(split_lines(decode(data)[0]))
+            from torchmode_lint.notebook import read_cells
+
+            return read_cells(data).lines_of(at.cell)
+        except (OSError, ValueError, SourceError):
+            return ()
 
 
-def rooted(options: Options, path: Path) -> Options:
-    """The options with the project's root settled for this file: asked for, found, or its own folder."""
+def rooted(options: Options, path: Path) -> Path:
+    """The root of the project of a file: asked for, found, or its own folder."""
     if options.project_root is not None:
-        return options
+        return options.project_root
     folder = path.absolute().parent
-    return replace(options, project_root=project_root(folder) or folder)
+    return project_root(folder) or folder
 
 
-def _failed(shown: str, code: str, message: str, line: int = 1, column: int = 1) -> FileReport:
-    span = Span(shown, line, column, line, column)
-    error = Diagnostic(code, "not-checked", message, span, Severity.ERROR, Confidence.CERTAIN)
-    return FileReport(shown, State.FAILED, errors=(error,))
+def _failed(path: Path, message: str) -> Examination:
+    from torchmode_lint.examine import failed
 
-
-def _account(error: AssertionError | RecursionError) -> str:
-    """What went wrong, in which function of the user's and at which line of ours."""
-    ours = traceback.extract_tb(error.__traceback__)[-1]
-    function = getattr(error, "function", "")
-    within = f" in `{function}`" if function else ""
-    reason = str(error) or type(error).__name__
-    return f"the analysis failed{within}: {reason} ({Path(ours.filename).name}:{ours.lineno}); please report this"
-
-
-def on_deep_stack(work: Callable[[], T]) -> T:
-    """Do `work` where deeply nested code may be recursed into: on a thread with a large stack.
-
-    The thread is a daemon, so that an interrupted run ends at once.
-    """
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - carried to the caller, not silenced
-            outcome.set_exception(error)
-
-    limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK_BYTES)
-    sys.setrecursionlimit(max(limit, _RECURSION_LIMIT))
-    try:
-        threading.Thread(target=run, name="torchmode-lint", daemon=True).start()
-        return outcome.result()
-    finally:
-        threading.stack_size(size)
-        sys.setrecursionlimit(limit)
+    return failed(path, UNREADABLE, message)

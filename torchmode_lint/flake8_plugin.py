@@ -20,7 +20,7 @@ from torchmode_lint.config import Options
 from torchmode_lint.diagnostic import Confidence
 
 if TYPE_CHECKING:
-    from torchmode_lint.engine import Loaders
+    from torchmode_lint.examine import Loaders
 
 _STDIN_NAMES = ("-", "stdin")
 
@@ -73,10 +73,12 @@ class TorchmodePlugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[TorchmodePlugin]]]:
         """Line from 1, column from 0, text: what flake8 asks for."""
-        from torchmode_lint.engine import Loaders, check_bytes, on_deep_stack
+        from torchmode_lint.deep import on_deep_stack
+        from torchmode_lint.engine import check_bytes
+        from torchmode_lint.examine import Loaders
 
         if TorchmodePlugin.loaders is None:
-            TorchmodePlugin.loaders = Loaders(self.options)
+            TorchmodePlugin.loaders = Loaders()
         loaders = TorchmodePlugin.loaders
 
         data = encoded(self.lines)

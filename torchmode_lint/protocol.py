@@ -16,7 +16,13 @@ from typing import Generic, TypeVar
 S = TypeVar("S", bound=enum.Flag)
 
 
-class Mode(enum.Flag):
+class _States(enum.Flag):
+    """Sets of states. Each is one object, so that it can be hashed by what it is and not by its name."""
+
+    __hash__ = object.__hash__
+
+
+class Mode(_States):
     """`nn.Module.training`; ENTRY is whatever the caller had, or what an unseen call left behind."""
 
     TRAIN = enum.auto()
@@ -24,7 +30,7 @@ class Mode(enum.Flag):
     ENTRY = enum.auto()
 
 
-class GradMode(enum.Flag):
+class GradMode(_States):
     """Whether autograd records; ENTRY is whatever the caller had."""
 
     ON = enum.auto()
@@ -32,7 +38,7 @@ class GradMode(enum.Flag):
     ENTRY = enum.auto()
 
 
-class Gradients(enum.Flag):
+class Gradients(_States):
     """What `.grad` of the parameters of one optimizer holds.
 
     MIXED is a fresh gradient added to one that a step has already used; it does harm when the next
@@ -47,14 +53,14 @@ class Gradients(enum.Flag):
     DISCARDED = enum.auto()
 
 
-class Graph(enum.Flag):
+class Graph(_States):
     """The graph of one forward: its saved tensors are there (LIVE) or freed by a backward (FREED)."""
 
     LIVE = enum.auto()
     FREED = enum.auto()
 
 
-class Truth(enum.Flag):
+class Truth(_States):
     """A yes-or-no property of which each answer may be possible; the flags are joined by `|`."""
 
     NO = enum.auto()

@@ -7,13 +7,10 @@ file at once) and suppression comments.
 from __future__ import annotations
 
 import ast
-import io
 import itertools
-import os
 import re
 import sys
 import threading
-import tokenize
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,10 +24,7 @@ from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import lower_file
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
-
-UNREADABLE = "TML900"
-SYNTAX_ERROR = "TML902"
-NOT_TEXT = "TML903"
+from torchmode_lint.text import NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
 
 # Scopes of different files never share a number: values that cross files name their variables by it.
 _FIRST_SCOPES = itertools.count(0, 1_000_000)
@@ -39,7 +33,6 @@ DEEPEST_BRACKETS = 200  # Python's own limit
 _STACK_BYTES = 256 << 20
 _FRAMES = 100_000
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _PARSER_PLACE = re.compile(r"error at (\d+):(\d+)")
 # Strings and comments, so that only brackets are left; odd f-strings may be cut wrongly.
 _NOT_CODE = re.compile(
@@ -52,17 +45,6 @@ _BRACKET = re.compile(r"[()\[\]{}]")
 _STACK_SIZE = threading.Lock()
 
 T = TypeVar("T")
-
-
-class SourceError(Exception):
-    """A file that cannot be read, decoded or parsed; `line` and `column` count from 1."""
-
-    def __init__(self, message: str, line: int = 1, column: int = 1, code: str = SYNTAX_ERROR) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.code = code
 
 
 class SourceFile:
@@ -132,14 +114,6 @@ def read_source(path: Path, shown: str | None = None) -> SourceFile:
     return parse_source(data, path.as_posix() if shown is None else shown)
 
 
-def shown_path(path: Path) -> str:
-    """The path as users see it: relative to the working directory, with forward slashes."""
-    try:
-        return Path(os.path.relpath(path)).as_posix()
-    except ValueError:  # on another drive
-        return path.absolute().as_posix()
-
-
 def parse_source(data: bytes, shown: str) -> SourceFile:
     """Parses the bytes of a file. Raises SourceError."""
     if shown.endswith(".ipynb"):
@@ -150,32 +124,6 @@ def parse_source(data: bytes, shown: str) -> SourceFile:
         return SourceFile(shown, cells.text, _parse(cells.text, "utf-8"), "utf-8", cells)
     text, encoding = decode(data)
     return SourceFile(shown, text, _parse(text, encoding), encoding)
-
-
-def split_lines(text: str) -> list[str]:
-    """Lines as Python counts them; form feeds and other separators of `str.splitlines` end none."""
-    lines = _LINE_END.split(text)
-    if lines[-1] == "":
-        lines.pop()
-    return lines
-
-
-def decode(data: bytes) -> tuple[str, str]:
-    """The text of a Python file by PEP 263, without byte order mark, and its encoding. Raises SourceError."""
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise SourceError("not a text file: it contains a null byte", line, code=NOT_TEXT)
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
-    except SyntaxError as error:  # an unknown or contradicted encoding declaration
-        raise SourceError(str(error.msg), code=NOT_TEXT) from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SourceError(f"cannot be decoded as {error.encoding}: {error.reason}", line, code=NOT_TEXT) from error
-    except (LookupError, UnicodeError) as error:  # a codec that is not for text
-        raise SourceError(str(error), code=NOT_TEXT) from error
-    return text, encoding
 
 
 def _parse(text: str, encoding: str) -> cst.Module:

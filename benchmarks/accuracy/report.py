@@ -13,6 +13,7 @@ from typing import Any
 def report_on(paths: Iterable[str], root: Path, timeout: float | None = None) -> dict[str, Any]:
     """Check `paths`, relative to `root`, as a project of its own. Raises ValueError where there is no report."""
     command = [sys.executable, "-m", "torchmode_lint", "check", *paths, "--project-root", ".", "--isolated"]
+    command += ["--no-cache", "--jobs", "1"]
     ended = subprocess.run(
         [*command, "--output-format", "json"], cwd=root, capture_output=True, text=True, timeout=timeout, check=False
     )

@@ -16,7 +16,8 @@ from torchmode_lint.analysis.program import Program
 from torchmode_lint.config import Options
 from torchmode_lint.diagnostic import Confidence, Diagnostic
 from torchmode_lint.engine import check_bytes, on_deep_stack
-from torchmode_lint.source import SourceError, parse_source, read_source
+from torchmode_lint.source import parse_source, read_source
+from torchmode_lint.text import SourceError
 
 IMPORTS = "import torch\nfrom torch import nn\n\n"
 RULES = Options(isolated=True, confidence=Confidence.POSSIBLE)

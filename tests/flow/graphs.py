@@ -14,7 +14,8 @@ import libcst
 from torchmode_lint.flow.cfg import Block, Code
 from torchmode_lint.flow.events import Event
 from torchmode_lint.flow.lower import lower_file
-from torchmode_lint.source import SourceError, SourceFile, parse_source
+from torchmode_lint.source import SourceFile, parse_source
+from torchmode_lint.text import SourceError
 
 STRIDE = int(os.environ.get("TML_CORPUS_STRIDE", "40"))  # one file in so many; 1 takes half an hour
 

@@ -53,8 +53,15 @@ def groups(program: Program, *, fed_too: bool = False) -> Iterator[list[Forward]
             or key not in program.trained | program.stepped
             or (key in walked and walked[key].is_spared(f) and _seen_whole(f))
         ]
+        group.sort(key=_order)
         if group and (any(f.module.chosen for f in group) or not any(f.entered for f in group)):
             yield group
+
+
+def _order(f: Forward) -> tuple[int, ...]:
+    """Observations of one forward come in any order: the first of them is always the same one."""
+    module = f.module
+    return (f.turn, module.mode.value, f.grad.value, f.inputs_grad.value, module.frozen.value, len(module.why))
 
 
 def _seen_whole(forward: Forward) -> bool:

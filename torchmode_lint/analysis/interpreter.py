@@ -58,6 +58,7 @@ class Interpreter(Codes):
         self.lazy = False  # an imported file: what it imports itself is read when somebody asks for it
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
+        self.costly: set[Code] = set()  # roots that were given up, which another round would not find cheaper
         self.evidence: dict[object, set[str]] = {}
         self.grew = False
         self.grew_shared = False
@@ -188,7 +189,8 @@ class Interpreter(Codes):
         states = activation.table.setdefault(block, [])
         signatures = activation.signatures.setdefault(block, [])
         signature = state.signature()
-        if signature in signatures:
+        same = signature in signatures
+        if same:
             index = signatures.index(signature)
         elif len(states) < MAX_PARTITIONS or (
             len(states) < 2 * MAX_PARTITIONS
@@ -201,7 +203,8 @@ class Interpreter(Codes):
         else:
             index = _nearest(signatures, signature)
         if states[index].join(state):
-            signatures[index] = states[index].signature()
+            if not same:
+                signatures[index] = states[index].signature()
             if (block.number, index) not in queue:
                 heapq.heappush(queue, (block.number, index))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from torchmode_lint.analysis.classes import Class
@@ -25,19 +27,29 @@ def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.
 
     `inside`: with the codes inside it.
     """
-    pending = [code]
-    while pending:
-        at = pending.pop()
-        if inside:
-            pending += at.codes
-        names = dotted_names(at)
-        for block in at.blocks:
-            for event in block.events:
-                match event:
-                    case ev.Load(dst=dst) | ev.Attribute(dst=dst):
-                        yield names[dst], None
-                    case ev.Call(func=func):
-                        yield names.get(func, "?"), event
+    yield from _own_names(code)
+    if inside:
+        for inner in code.codes:
+            yield from named_callees(inner)
+
+
+@lru_cache(maxsize=1 << 12)
+def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
+    names = dotted_names(code)
+    found: list[tuple[str, ev.Call | None]] = []
+    for block in code.blocks:
+        for event in block.events:
+            match event:
+                case ev.Load(dst=dst) | ev.Attribute(dst=dst):
+                    found.append((names[dst], None))
+                case ev.Call(func=func):
+                    found.append((names.get(func, "?"), event))
+    return tuple(found)
+
+
+def forget_names() -> None:
+    """Drop what was looked up, and with it the programs that it holds on to."""
+    _own_names.cache_clear()
 
 
 def dotted_names(code: Code) -> dict[int, str]:
@@ -80,8 +92,12 @@ def moves(code: Code) -> bool:
     return False
 
 
-def relevant(code: Code, by_name: dict[str, list[Code]], names: Names) -> bool:
-    """Whether a code object, or one that it may call by name, names anything of the protocol."""
+def relevant(code: Code, by_name: dict[str, list[Code]], names: Names, *, of_module: bool = False) -> bool:
+    """Whether a code object, or one that it may call by name, names anything of the protocol.
+
+    `of_module`: it is a method of a module, in which a forward of a part says nothing by itself.
+    """
+    own = _MOVES - _COUNTERS if of_module else _MOVES | _NUMBERS
     seen: set[Code] = set()
     pending = [code]
     while pending:
@@ -96,9 +112,7 @@ def relevant(code: Code, by_name: dict[str, list[Code]], names: Names) -> bool:
             *first, last = name.split(".")
             if last in _ALONE or _NAMESPACES.intersection(first):
                 return True
-            if len(seen) == 1 and (
-                last in _MOVES or last in _NUMBERS or (last in _RETURNING and call is not None and call.dst in dropped)
-            ):
+            if len(seen) == 1 and (last in own or (last in _RETURNING and call is not None and call.dst in dropped)):
                 return True
             if last in by_name:
                 pending += by_name[last]
@@ -158,6 +172,7 @@ def plain(code: Code, names: Names) -> Plain | None:
         seen.add(at)
         if len(seen) > _MAX_CODES or at.is_generator:
             return None
+        asked = sum(map(_asked_about, at.walk()), Counter[str]())
         for name, call in named_callees(at):
             last = name.rpartition(".")[2]
             if last in _ALONE or ("." in name and last in _ATTRIBUTES and (call is not None or last not in _COUNTERS)):
@@ -169,7 +184,9 @@ def plain(code: Code, names: Names) -> Plain | None:
                 continue
             target = names.lookup(at, name)
             if isinstance(target, str):
-                if effect_of(target) in _MEANT:
+                if asked[name]:
+                    asked[name] -= 1
+                elif effect_of(target) in _MEANT:
                     return None
             elif isinstance(target, Class):
                 pending.append(target.code)
@@ -182,6 +199,22 @@ def plain(code: Code, names: Names) -> Plain | None:
                 events += len(block.events)
                 writes.update(event.name for event in block.events if isinstance(event, ev.SetAttribute))
     return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events)
+
+
+def _asked_about(code: Code) -> Counter[str]:
+    """How often a name only stands in a question: `isinstance(layer, nn.Conv2d)`."""
+    names = dotted_names(code)
+    asked: list[int] = []
+    tuples: dict[int, list[int]] = {}
+    for block in code.blocks:
+        for event in block.events:
+            match event:
+                case ev.Build(dst=dst, items=items):
+                    tuples[dst] = [item.src for item in items]
+                case ev.Call(func=func, arguments=arguments) if names.get(func) in ("isinstance", "issubclass"):
+                    asked += [argument.src for argument in arguments]
+    asked += [src for register in asked for src in tuples.get(register, ())]
+    return Counter(names[register] for register in asked if register in names)
 
 
 def _may_apply(code: Code, name: str, names: Names) -> bool:

@@ -206,7 +206,6 @@ class Program:
     blamed: set[Code] = field(default_factory=set)
     within: dict[tuple[int, int, str], Code] = field(default_factory=dict)
     entered: set[Code] = field(default_factory=set)
-    quoted: set[SourceFile] = field(default_factory=set)
     degraded: list[str] = field(default_factory=list)
 
     def source_of(self, context: Context) -> SourceFile:
@@ -233,7 +232,6 @@ class Program:
 
     def span(self, event: Event, context: Context) -> Span:
         source = self.source_of(context)
-        self.quoted.add(source)
         return source.span(event.node)
 
     def note(self, point: Point, message: str) -> Note:

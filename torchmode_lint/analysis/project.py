@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.source import SourceError, read_source, shown_path
+from torchmode_lint.source import read_source
+from torchmode_lint.text import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ MAX_FILE_BYTES = 2_000_000
 MAX_LOOKED_AT = 40
 MAX_FILES = 3_000  # of a project whose files are searched for callers
 MAX_CALLERS = 6
+_NOT_ASKED = Path()
 
 _LIBRARIES = (
     r"torch(?:vision|audio|text|metrics|data|rl|_geometric|_xla|_optimizer)?|pytorch_\w+|lightning\w*|accelerate"
@@ -63,6 +65,7 @@ class Project:
         self.sources: dict[Path, SourceFile | None] = {}
         self._mentions: dict[Path, _Mentions] = {}
         self._matches: dict[tuple[Path, re.Pattern[str]], bool] = {}
+        self._imports: dict[Path, dict[tuple[str, int], Path | None]] = {}
 
     def find(self, importer: Path, module: str, level: int) -> Path | None:
         """The file that `module` names in an import statement of `importer`, None if it is not ours."""
@@ -72,14 +75,28 @@ class Project:
         if at is None:
             at = self._resolved[importer] = importer.resolve()
         key = (at.parent, module, level)
-        if key in self._found:
-            found = self._found[key]
-            if found != at or level:
-                return found
-        found = self._search(at, module, level)
-        if found != at:
-            self._found[key] = found
+        found = self._found.get(key, _NOT_ASKED)
+        if found is _NOT_ASKED or (found == at and not level):
+            found = self._search(at, module, level)
+            if found != at:
+                self._found[key] = found
+        self._imports.setdefault(at, {})[module, level] = found
         return found
+
+    def behind(self, files: Iterable[Path]) -> tuple[tuple[str, ...], frozenset[str]]:
+        """These files and all that their imports have led to; the last parts of the names of modules asked for."""
+        behind: dict[Path, None] = {}
+        asked: set[str] = set()
+        pending = list(files)
+        while pending:
+            at = pending.pop()
+            if at not in behind:
+                behind[at] = None
+                for (module, _), to in self._imports.get(at, {}).items():
+                    asked.add(module.rpartition(".")[2] or at.parent.name)
+                    if to is not None:
+                        pending.append(to)
+        return tuple(map(Path.as_posix, behind)), frozenset(asked)
 
     def _search(self, importer: Path, module: str, level: int) -> Path | None:
         assert self.root is not None
@@ -112,7 +129,7 @@ class Project:
         source: SourceFile | None = None
         try:
             if path.stat().st_size <= MAX_FILE_BYTES:
-                source = read_source(path, shown_path(path))
+                source = read_source(path)
         except (SourceError, OSError):
             pass
         self.sources[path] = source

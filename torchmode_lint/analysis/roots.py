@@ -21,7 +21,7 @@ from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.codes import PROTOCOL
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
-from torchmode_lint.analysis.mentions import named_callees, relevant
+from torchmode_lint.analysis.mentions import forget_names, named_callees, relevant
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
@@ -63,6 +63,7 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Pro
     if drops:
         dropouts.find(interpreter, source)
     renaming.forget_values()
+    forget_names()
     return interpreter.program
 
 
@@ -101,13 +102,16 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
         if not pending:
             return
         code = _outermost(pending, called)
-        if not (_is_reached(run, code) and relevant(code, by_name, run)):
+        cls = run.class_of.get(code)
+        of_module = cls is not None and cls.is_module and not construction.trains(cls)
+        if not (_is_reached(run, code) and relevant(code, by_name, run, of_module=of_module)):
             asked.add(code)
-        elif run.spent > MAX_FILE_STEPS:
+        elif run.spent > MAX_FILE_STEPS or code in run.costly:
             run.program.degraded.append(code.qualname)
             failed.add(code)
         elif not _start_until_settled(run, code, after):
             failed.add(code)  # what it calls is tried, each by itself
+            run.costly.add(code)
 
 
 def _outermost(pending: list[Code], called: Mapping[Code, set[str]]) -> Code:
@@ -167,7 +171,7 @@ def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) 
     context = run.enter(None, None, code)
     state = blurred(after)
     for slot, value in list(state.env.items()):
-        if isinstance(slot, tuple) or run.globals.get(slot) == value:
+        if not isinstance(slot, Variable) or run.globals.get(slot) == value:
             del state.env[slot]
     frame = Frame(run, context, state)
     cls = cls or run.class_of.get(code)

@@ -193,19 +193,27 @@ class State:
         for slot, value in self.env.items():
             if site in renaming.sites_of(value):
                 self.env[slot] = renaming.renamed(value, site, new)
-        heap: dict[Identity, Record] = {}
+        sites_of_id = renaming.sites_of_id
+        if any(site in sites_of_id(key) for key in self.heap):
+            heap: dict[Identity, Record] = {}
+            for key, record in self.heap.items():
+                new_key = renaming.renamed_id(key, site, new) if site in sites_of_id(key) else key
+                joined = join_records(heap[new_key], record) if new_key in heap else record
+                if joined is not None:
+                    heap[new_key] = joined
+            self.heap = heap
         for key, record in self.heap.items():
-            new_key = renaming.renamed_id(key, site, new)
-            joined = join_records(heap[new_key], record) if new_key in heap else record
-            if joined is not None:
-                heap[new_key] = renamed_record(joined, site, new)
-        self.heap = heap
-        attrs: dict[tuple[Identity, str], Value] = {}
-        for (key, name), value in self.attrs.items():
-            pair = (renaming.renamed_id(key, site, new), name)
-            value = renaming.renamed(value, site, new)
-            attrs[pair] = v.join(attrs[pair], value) if pair in attrs else value
-        self.attrs = attrs
+            if type(record) in _REFERRING:
+                self.heap[key] = renamed_record(record, site, new)
+        if any(site in sites_of_id(key) for key, _ in self.attrs):
+            attrs: dict[tuple[Identity, str], Value] = {}
+            for (key, name), value in self.attrs.items():
+                pair = (renaming.renamed_id(key, site, new) if site in sites_of_id(key) else key, name)
+                attrs[pair] = v.join(attrs[pair], value) if pair in attrs else value
+            self.attrs = attrs
+        for pair, value in self.attrs.items():
+            if site in renaming.sites_of(value):
+                self.attrs[pair] = renaming.renamed(value, site, new)
         if site in self.graphs:
             graph = self.graphs.pop(site)
             self.graphs[new] = self.graphs[new].join(graph) if new in self.graphs else graph
@@ -286,6 +294,9 @@ class State:
         for key, record in self.heap.items():
             if isinstance(record, (r.Sequence, r.Mapping)):
                 self.heap[key] = _with_changed(record, old, new)
+
+
+_REFERRING = frozenset({r.Sequence, r.Mapping, r.Optimizer, r.Parameters, r.Module, r.Groups})
 
 
 def renamed_record(record: Record, site: Site, new: Site) -> Record:

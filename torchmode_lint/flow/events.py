@@ -12,7 +12,7 @@ values of f-string format specifications.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import libcst
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 Register: TypeAlias = int
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A name and the scope that binds it: the `Code.scope` of a function, of the file or of a class.
 
     A name bound nowhere in the file belongs to the file's scope (it is a builtin, or comes from a

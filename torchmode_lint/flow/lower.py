@@ -83,5 +83,5 @@ def lower_file(module: cst.Module, first_scope: int = 0) -> Code:
     file = Code("file", "", "", first_scope, None, module)
     lowering.run(file, lambda b: suite(b, module))
     lowering.run_pending()
-    settle(lowering.scopes)
+    settle(lowering.scopes, file)
     return file

@@ -1,8 +1,8 @@
 """Which scope a name belongs to, by Python's rules, found after one walk over the file.
 
-A name may be used before the statement that makes it local, so a `Scope` gives out one `Variable` a
-name while the file is lowered, and `settle` gives each its owner when all bindings are known: the walk
-need not be done twice. No code past lowering sees an unsettled variable.
+A name may be used before the statement that makes it local, so a `Scope` gives out a `Variable` of its own
+while the file is lowered, and `settle` puts that of its owner in its place when all bindings are known: the
+tree need not be walked twice. No code past lowering sees an unsettled variable.
 
 Not modelled: mangling of private names, and a class body's fall back to the enclosing scopes for a
 name that it binds only later (`x = x`).
@@ -10,7 +10,12 @@ name that it binds only later (`x = x`).
 
 from __future__ import annotations
 
-from torchmode_lint.flow.events import Variable
+from typing import TYPE_CHECKING
+
+from torchmode_lint.flow.events import Annotate, Delete, Load, Store, Variable
+
+if TYPE_CHECKING:
+    from torchmode_lint.flow.cfg import Code
 
 
 class Scope:
@@ -52,14 +57,20 @@ class Scope:
         return frozenset(self.bound - self.globals - self.nonlocals)
 
 
-def settle(scopes: list[Scope]) -> None:
-    """Gives every variable its owner. `scopes` are all of the file's, the file's own first."""
+def settle(scopes: list[Scope], file: Code) -> None:
+    """Gives every variable in a file's events its owner. `scopes` are all of the file's, its own first."""
+    settled: dict[Variable, Variable] = {}
     for scope in scopes:
-        for name, variable in scope.variables.items():
+        for name, variable in list(scope.variables.items()):
             owner = _owner(scope, name, scopes[0].number)
             if owner != variable.scope:
-                # The one write to a frozen value, before anyone has compared or hashed it.
-                object.__setattr__(variable, "scope", owner)
+                settled[variable] = scopes[owner - scopes[0].number].use(name)
+    for code in file.walk():
+        for block in code.blocks:
+            for event in block.events:
+                if isinstance(event, Load | Store | Delete | Annotate) and event.variable in settled:
+                    # The one write to a frozen value, before anyone else has seen it.
+                    object.__setattr__(event, "variable", settled[event.variable])
 
 
 def _owner(scope: Scope, name: str, file: int) -> int:

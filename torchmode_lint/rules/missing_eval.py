@@ -89,9 +89,9 @@ def check(program: Program) -> Iterator[Diagnostic]:
         if doubt is None:
             continue
         confidence = doubt
-        if broken[0].inputs_grad is not Truth.NO and evaluation.beside_training(program, broken[0]):
+        if any(f.inputs_grad is not Truth.NO and evaluation.beside_training(program, f) for f in broken):
             confidence = Confidence.POSSIBLE  # a loss of what is being trained, computed to be looked at
-        if not evaluation.grad_is_off(broken[0]) and evaluation.has_adversary(program, broken[0]):
+        if not all(map(evaluation.grad_is_off, broken)) and evaluation.has_adversary(program, broken[0]):
             confidence = Confidence.POSSIBLE
         if len(broken) < len(group) or any(f.module.dependent is not Truth.YES for f in broken):
             confidence = min(confidence, Confidence.LIKELY)

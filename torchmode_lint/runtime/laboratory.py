@@ -17,8 +17,10 @@ from pathlib import Path
 import torch
 
 from torchmode_lint.config import Options
+from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic
-from torchmode_lint.engine import Loaders, check_file, on_deep_stack
+from torchmode_lint.engine import check_file
+from torchmode_lint.examine import Loaders
 from torchmode_lint.experiments import experiments
 from torchmode_lint.experiments.experiment import Experiment, Figures
 from torchmode_lint.experiments.facts import FACTS, Fact
@@ -121,7 +123,8 @@ class _Said:
     def __init__(self, root: Path) -> None:
         self._copy = root / _FOLDER.parent.name / _FOLDER.name
         shutil.copytree(_FOLDER, self._copy, ignore=shutil.ignore_patterns("__pycache__"))
-        self._loaders = Loaders(Options(isolated=True, project_root=root))
+        self._loaders = Loaders()
+        self._options = Options(isolated=True, project_root=root)
         self._known: dict[Path, tuple[Diagnostic, ...]] = {}
 
     def of(self, run: Callable[[], Figures]) -> set[str]:
@@ -138,6 +141,6 @@ class _Said:
     def _file(self, path: Path) -> tuple[Diagnostic, ...]:
         if path not in self._known:
             copy = self._copy / path.name
-            report = on_deep_stack(lambda: check_file(copy, self._loaders.options, self._loaders))
+            report = on_deep_stack(lambda: check_file(copy, self._options, self._loaders))
             self._known[path] = report.diagnostics
         return self._known[path]

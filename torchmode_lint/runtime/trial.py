@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchmode_lint.config import Options
+from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic
-from torchmode_lint.engine import Loaders, check_file, enabled_rules, on_deep_stack
+from torchmode_lint.engine import check_file, enabled_rules
+from torchmode_lint.examine import Loaders
 from torchmode_lint.runtime.observed import Broken, Observed
-from torchmode_lint.source import shown_path
+from torchmode_lint.text import shown_path
 
 CONFIRMED, NOT_REACHED, NOT_OBSERVED, MISSED = "confirmed", "not reached", "not observed", "missed"
 _GRACE = 10.0  # seconds after the time limit, in which the program's own process ends itself
@@ -71,7 +73,7 @@ def run(
         return Trial((), f"nothing was seen (exit code {code})", code, 0, ())
     observed, lines = Observed.from_json(data), {path: set(numbers) for path, numbers in data["lines"].items()}
     files = tuple(sorted(path for path in lines if Path(path).is_file()))
-    loaders = Loaders(options)
+    loaders = Loaders()
     found = on_deep_stack(
         lambda: [each for path in files for each in check_file(Path(path), options, loaders).diagnostics]
     )

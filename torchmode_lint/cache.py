@@ -1,0 +1,367 @@
+"""Results kept on disk, one small database for each project, and the question whether one still holds.
+
+A result holds while nothing that it was made of has changed: the file, every file that its imports led to, which
+files there are that an import may mean, this program, and the Python it runs under. Where the project was searched
+for callers, all of its files count. Only data is kept: no code is ever loaded from here.
+
+The databases are in the user's cache folder, or in `TORCHMODE_LINT_CACHE_DIR`. Several runs may use them at once.
+What nobody has asked for in a month is removed. A database that cannot be used is done without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import sqlite3
+import sys
+import time
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from torchmode_lint import __version__
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Severity, Span
+from torchmode_lint.outcome import Examination, Finding, State
+
+FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
+MAX_ENTRIES = 100_000  # of the folders below a project's root: past that it is no project of source files
+KEPT_SECONDS = 30 * 24 * 3600
+WRITTEN_AT_ONCE = 64
+_DAY = 24 * 3600
+_NOT_SOURCE = frozenset({"node_modules", "__pycache__"})
+_SCHEMA = """
+create table if not exists meta(name text primary key, value text);
+create table if not exists files(id integer primary key, path text unique);
+create table if not exists listings(id integer primary key, digest blob unique, names text);
+create table if not exists results(
+    path text primary key, hash blob, files blob, digest blob, asked text, listing integer, tree blob, used integer,
+    data text
+) without rowid;
+"""
+
+
+def folder() -> Path:
+    """Where the databases are."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "torchmode-lint"
+
+
+def clean() -> int:
+    """Remove every database; how many there were."""
+    found = list(folder().glob("*.db*"))
+    for path in found:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return sum(path.suffix == ".db" for path in found)
+
+
+class Cache:
+    """The results of one project. Use `get` and `put`, and `close` at the end."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.began = time.time()
+        self._hashes: dict[str, bytes] = {}
+        self._ids: dict[str, int] = {}
+        self._new: dict[str, tuple[Any, ...]] = {}
+        self._seen: list[str] = []
+        self._connection: sqlite3.Connection | None = _opened(self.root)
+        self._listings: dict[int, frozenset[str]] = {}
+
+    def digest(self, data: bytes) -> bytes:
+        """What stands for the bytes of a file."""
+        return _digest(data)
+
+    def get(self, path: Path, digest: bytes) -> Examination | None:
+        """The kept result for the file at `path` with bytes of this digest, if it still holds."""
+        if self._connection is None:
+            return None
+        name = self._name(path.absolute().as_posix())
+        try:
+            row = self._connection.execute(
+                "select hash, files, digest, asked, listing, tree, used, data from results where path = ?", (name,)
+            ).fetchone()
+            if row is None or row[0] != digest:
+                return None
+            self._hashes[name] = row[0]
+            if not self._holds(*row[1:6]):
+                return None
+        except sqlite3.Error:
+            return None
+        if row[6] < self.began - _DAY:
+            self._seen.append(name)
+        return self._loaded(name, json.loads(row[7]))
+
+    def put(self, digest: bytes, result: Examination) -> None:
+        """Keep the result of a file with bytes of this digest; not errors, nor what was made of changing files."""
+        if self._connection is None or result.state is State.FAILED:
+            return
+        name = self._name(result.path)
+        self._hashes[name] = digest
+        used = sorted({self._name(path) for path in result.inputs.files} - {name})
+        if any(self._changed_since(one) for one in used):
+            return
+        try:
+            files = array("I", (self._id(one) for one in used))
+            whole = result.state is State.ANALYSED
+            listing = self._listing if whole else None
+            if whole and listing is None:
+                return
+            tree = self._tree if result.inputs.searched else None
+            self._new[name] = (
+                *(name, self._hashes[name], files.tobytes(), self._sum(used), json.dumps(sorted(result.inputs.asked))),
+                *(listing, tree, int(self.began), json.dumps(self._dumped(result), separators=(",", ":"))),
+            )
+            if len(self._new) >= WRITTEN_AT_ONCE:
+                self._write()
+        except sqlite3.Error:
+            self._connection = None
+
+    def close(self) -> None:
+        """Write what is new, and remove what nobody has used for long."""
+        if self._connection is None:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            self._write()
+            with self._connection:
+                now = [(int(self.began), name) for name in self._seen]
+                self._connection.executemany("update results set used = ? where path = ?", now)
+                _tidy(self._connection, self.began)
+        self._connection.close()
+        self._connection = None
+
+    def _write(self) -> None:
+        assert self._connection is not None
+        with self._connection:
+            self._connection.executemany(
+                "insert or replace into results values (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new.values()
+            )
+        self._new.clear()
+
+    # --- whether a result holds ------------------------------------------------------------------------
+
+    def _holds(self, files: bytes, digest: bytes, asked: str, listing: int | None, tree: bytes | None) -> bool:
+        ids = array("I")
+        ids.frombytes(files)
+        if self._sum(self._paths[one] for one in ids) != digest:
+            return False
+        if listing is not None and listing != self._listing:
+            before = self._listings.get(listing)
+            if before is None:
+                before = self._listings[listing] = self._names_of(listing)
+            added = {_stem(name) for name in self._names - before}
+            if not added.isdisjoint(json.loads(asked)):
+                return False
+        return tree is None or tree == self._tree
+
+    def _sum(self, names: Iterable[str]) -> bytes:
+        """One number for the names and contents of files, in any order."""
+        total = sum(int.from_bytes(self._hash(name), "big") for name in names)
+        return (total % (1 << 128)).to_bytes(16, "big")
+
+    def _hash(self, name: str) -> bytes:
+        known = self._hashes.get(name)
+        if known is None:
+            try:
+                known = _digest((self.root / name).read_bytes())
+            except OSError:
+                known = b""
+            self._hashes[name] = known
+        return known
+
+    def _changed_since(self, name: str) -> bool:
+        """Whether a file may have changed since this run began: what was read of it may be older, or newer."""
+        try:
+            return os.stat(self.root / name).st_mtime >= self.began - 1
+        except OSError:
+            return True
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        """Every file below the root that an import may mean."""
+        return frozenset(_python_files(self.root))
+
+    @functools.cached_property
+    def _listing(self) -> int | None:
+        """The number of the set of files that there are now; None where there are too many."""
+        assert self._connection is not None
+        names = self._names
+        if not names:
+            return None
+        text = json.dumps(sorted(names))
+        digest = _digest(text.encode())
+        with self._connection:
+            self._connection.execute("insert or ignore into listings(digest, names) values (?, ?)", (digest, text))
+        found = self._connection.execute("select id from listings where digest = ?", (digest,)).fetchone()
+        return int(found[0])
+
+    def _names_of(self, listing: int) -> frozenset[str]:
+        assert self._connection is not None
+        row = self._connection.execute("select names from listings where id = ?", (listing,)).fetchone()
+        return frozenset(json.loads(row[0])) if row else frozenset()
+
+    @functools.cached_property
+    def _tree(self) -> bytes:
+        """One number for all files of the project."""
+        return self._sum(self._names)
+
+    # --- names and numbers of files --------------------------------------------------------------------
+
+    def _name(self, path: str) -> str:
+        """The path from the root, where it is below it."""
+        return path[len(self._prefix) :] if path.startswith(self._prefix) else path
+
+    @functools.cached_property
+    def _prefix(self) -> str:
+        return self.root.as_posix().rstrip("/") + "/"
+
+    @functools.cached_property
+    def _paths(self) -> dict[int, str]:
+        assert self._connection is not None
+        return dict(self._connection.execute("select id, path from files"))
+
+    def _id(self, name: str) -> int:
+        known = self._ids.get(name)
+        if known is None:
+            assert self._connection is not None
+            with self._connection:
+                self._connection.execute("insert or ignore into files(path) values (?)", (name,))
+            known = int(self._connection.execute("select id from files where path = ?", (name,)).fetchone()[0])
+            self._ids[name] = known
+        return known
+
+    # --- results as data -------------------------------------------------------------------------------
+
+    def _dumped(self, result: Examination) -> list[Any]:
+        return [
+            result.state.value,
+            result.degraded,
+            [[self._plain(one.diagnostic), one.silenced] for one in result.findings],
+        ]
+
+    def _plain(self, one: Diagnostic) -> list[Any]:
+        trail = [[self._place(note.span), note.message] for note in one.trail]
+        return [one.code, one.rule, one.message, self._place(one.span), one.severity.value, int(one.confidence), trail]
+
+    def _place(self, at: Span) -> list[Any]:
+        return [self._name(at.path), at.line, at.column, at.end_line, at.end_column, at.cell]
+
+    def _loaded(self, name: str, data: list[Any]) -> Examination:
+        state, degraded, findings = data
+        found = tuple(Finding(self._diagnostic(*plain), silenced) for plain, silenced in findings)
+        return Examination(self._path(name), State(state), found, degraded=degraded)
+
+    def _diagnostic(
+        self, code: str, rule: str, message: str, at: list[Any], severity: str, confidence: int, trail: list[Any]
+    ) -> Diagnostic:
+        notes = tuple(Note(self._span(place), text) for place, text in trail)
+        return Diagnostic(code, rule, message, self._span(at), Severity(severity), Confidence(confidence), notes)
+
+    def _span(self, at: list[Any]) -> Span:
+        return Span(self._path(at[0]), *at[1:])
+
+    def _path(self, name: str) -> str:
+        return name if name.startswith("/") or ":" in name[:3] else self._prefix + name
+
+
+def _opened(root: Path) -> sqlite3.Connection | None:
+    """The database of a project, emptied if another version of this program wrote it; None if there can be none."""
+    path = folder() / f"{hashlib.blake2b(root.as_posix().encode(), digest_size=12).hexdigest()}.db"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _connected(path)
+        except sqlite3.OperationalError:  # locked, or not to be written
+            return None
+        except sqlite3.DatabaseError:  # not a database: begin a new one
+            path.unlink()
+            return _connected(path)
+    except (OSError, sqlite3.Error):
+        return None
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10)
+    connection.executescript(_SCHEMA)
+    with connection:
+        written = connection.execute("select value from meta where name = 'version'").fetchone()
+        if written is None or written[0] != version():
+            for table in ("results", "files", "listings"):
+                connection.execute(f"delete from {table}")
+            connection.execute("insert or replace into meta values ('version', ?)", (version(),))
+    return connection
+
+
+def _tidy(connection: sqlite3.Connection, now: float) -> None:
+    """Once a day: remove results that nobody has used for long, and databases of projects nobody has checked."""
+    last = connection.execute("select value from meta where name = 'tidied'").fetchone()
+    if last is not None and float(last[0]) > now - _DAY:
+        return
+    connection.execute("insert or replace into meta values ('tidied', ?)", (str(now),))
+    connection.execute("delete from results where used < ?", (now - KEPT_SECONDS,))
+    connection.execute("delete from listings where id not in (select listing from results where listing is not null)")
+    for path in folder().glob("*.db"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < now - KEPT_SECONDS:
+                path.unlink()
+
+
+@functools.cache
+def version() -> str:
+    """What results depend on beside the code that is checked: this program, libcst and Python.
+
+    Of this program also the times of its files, for those who change it.
+    """
+    own = Path(__file__).parent
+    times = sorted((path.relative_to(own).as_posix(), path.stat().st_mtime_ns) for path in own.rglob("*.py"))
+    digest = _digest(repr(times).encode()).hex()
+    return f"{__version__} {digest} {importlib.metadata.version('libcst')} {sys.version}"
+
+
+def _python_files(root: Path) -> Iterator[str]:
+    """The paths, from `root`, of all Python files below it; nothing where there are too many entries."""
+    found: list[str] = []
+    pending = [""]
+    entries = 0
+    while pending:
+        at = pending.pop()
+        try:
+            with os.scandir(root / at) as scan:
+                for entry in scan:
+                    entries += 1
+                    if entry.name.endswith(".py"):
+                        found.append(at + entry.name)
+                    elif _may_be_imported(entry.name) and entry.is_dir(follow_symlinks=False):
+                        pending.append(f"{at}{entry.name}/")
+        except OSError:
+            continue
+        if entries > MAX_ENTRIES:
+            return
+    yield from found
+
+
+def _may_be_imported(name: str) -> bool:
+    return "." not in name and name not in _NOT_SOURCE
+
+
+def _stem(name: str) -> str:
+    """What an import statement calls a file."""
+    folders, _, last = name.rpartition("/")
+    return folders.rpartition("/")[2] if last == "__init__.py" else last.removesuffix(".py")
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

@@ -1,0 +1,174 @@
+"""One file examined: read, analysed, and every rule applied. What is shown of it is decided in `engine`.
+
+One file's trouble, the program's own broken invariants included, becomes one TML9xx error of that file.
+"""
+
+from __future__ import annotations
+
+import ast
+import traceback
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from torchmode_lint.analysis import analyse
+from torchmode_lint.analysis.loader import Loader
+from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.project import Project
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
+from torchmode_lint.discovery import find_files
+from torchmode_lint.flow.cfg import Code
+from torchmode_lint.outcome import Examination, Finding, Inputs, State
+from torchmode_lint.rules import ALL_RULES
+from torchmode_lint.source import SourceFile, parse_source
+from torchmode_lint.text import UNREADABLE, SourceError, decode
+
+# A file that holds none of these words uses neither torch nor a library built on it: no rule can speak.
+SCREEN_WORDS = (
+    *(b"torch", b"lightning", b"accelerate", b"transformers", b"timm", b"diffusers", b"fastai", b"ignite"),
+    *(b"deepspeed", b"apex", b"monai", b"kornia", b"composer", b"skorch", b"peft", b"trl", b"functorch"),
+)
+BROKEN_INVARIANT = "TML910"
+
+
+class Loaders:
+    """What the files of one run share of their projects: the files that they import, read once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Path, Loader] | None = None
+
+    def of(self, root: Path) -> Loader:
+        """The loader of the project of the file that is next. Files come ordered by project: the last one is kept."""
+        if self._last is None or self._last[0] != root:
+            self._last = (root, Loader(Project(root, lambda: (found.path for found in find_files([root])))))
+        self._last[1].trim()
+        return self._last[1]
+
+
+def read(path: Path, root: Path, loaders: Loaders) -> Examination:
+    """Read one file and examine it; `root` is the folder that the imports of its project start from."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return failed(path, UNREADABLE, error.strerror or str(error))
+    return examine(data, path, root, loaders)
+
+
+def examine(data: bytes, path: Path, root: Path, loaders: Loaders) -> Examination:
+    """Examine what stands, or would stand, in the file at `path`."""
+    at = path.absolute()
+    if not may_matter(data) and (at.suffix == ".ipynb" or _well_formed(data)):
+        return Examination(at.as_posix(), State.SKIPPED)
+    try:
+        loader = loaders.of(root)
+        source = _source(data, at, loader.project)
+        return _examined(source, at, loader)
+    except SourceError as error:
+        return failed(path, error.code, error.message, error.line, error.column)
+    except (AssertionError, RecursionError) as error:
+        return failed(path, BROKEN_INVARIANT, _account(error))
+
+
+def _examined(source: SourceFile, path: Path, loader: Loader) -> Examination:
+    """A file analysed and diagnosed; once more, with the other files that call it, where that may matter.
+
+    A function that nobody in the file calls may be called in other files, in another state than was assumed.
+    """
+    program = analyse(source, loader=loader)
+    found = findings(program)
+    callers: list[Path] = []
+    if program.blamed:
+        callers = loader.project.callers(path, {code.name for code in program.blamed})
+        if callers:
+            again = analyse(source, loader=loader, callers=callers)
+            # what no call from elsewhere leads to, or has nothing to do with modes, stands as it was
+            stands = [one for one in found if _home(one.diagnostic, program) not in again.entered]
+            modes = {rule.code for rule in ALL_RULES if rule.of_modes}
+            found = _in_order([*stands, *(one for one in findings(again) if one.diagnostic.code in modes)])
+    files, asked = loader.project.behind([path.resolve(), *callers])
+    inputs = Inputs(files, asked, searched=bool(program.blamed))
+    return Examination(path.as_posix(), State.ANALYSED, tuple(found), (), len(program.degraded), inputs)
+
+
+def _home(found: Diagnostic, program: Program) -> Code | None:
+    """The code that a diagnostic is in, where it depends on who calls a function of the file."""
+    at = found.span
+    return program.within.get((at.line, at.column, found.code))
+
+
+def _source(data: bytes, at: Path, project: Project) -> SourceFile:
+    """The file parsed, unless it already is, because another file imports it."""
+    home = at.resolve()
+    known = project.sources.get(home)
+    if known is not None and known.cells is None and known.path == at.as_posix():
+        if decode(data) == (known.text, known.encoding):
+            return known
+    source = project.sources[home] = parse_source(data, at.as_posix())
+    return source
+
+
+def findings(program: Program) -> list[Finding]:
+    """What all rules say of a program, sorted; of several diagnostics of one rule at one place, the surest."""
+    source = program.source
+    return _in_order(
+        Finding(_placed(each, source), source.suppressed(each.span.line, each.code))
+        for rule in ALL_RULES
+        for each in rule.check(program)
+    )
+
+
+def _placed(each: Diagnostic, source: SourceFile) -> Diagnostic:
+    """With its places, and those of its trail, in the cells of a notebook."""
+    if source.cells is None:
+        return each
+    trail = tuple(replace(note, span=source.placed(note.span)) for note in each.trail)
+    return replace(each, span=source.placed(each.span), trail=trail)
+
+
+def _in_order(found: Iterable[Finding]) -> list[Finding]:
+    surest: dict[tuple[str, int | None, int, int, str], Finding] = {}
+    key: Callable[[Finding], tuple[str, int, int, int, str, str]] = lambda one: one.diagnostic.sort_key()  # noqa: E731
+    for each in sorted(found, key=key):
+        at = each.diagnostic.span
+        place = (at.path, at.cell, at.line, at.column, each.diagnostic.code)
+        if place not in surest or each.diagnostic.confidence > surest[place].diagnostic.confidence:
+            surest[place] = each
+    return sorted(surest.values(), key=key)
+
+
+def may_matter(data: bytes) -> bool:
+    """Whether a file with these bytes can hold a diagnostic at all: the screen before any parsing."""
+    return any(word in data for word in SCREEN_WORDS)
+
+
+def _well_formed(data: bytes) -> bool:
+    """Whether Python's own parser, a fraction of libcst's cost, takes the file.
+
+    Its refusal is not the last word, since it speaks only the grammar of the Python that runs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(data)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+    return True
+
+
+def failed(path: Path, code: str, message: str, line: int = 1, column: int = 1) -> Examination:
+    """A file that cannot be examined, and why."""
+    at = path.absolute().as_posix()
+    error = Diagnostic(
+        code, "not-checked", message, Span(at, line, column, line, column), Severity.ERROR, Confidence.CERTAIN
+    )
+    return Examination(at, State.FAILED, errors=(error,))
+
+
+def _account(error: AssertionError | RecursionError) -> str:
+    """What went wrong, in which function of the user's and at which line of ours."""
+    ours = traceback.extract_tb(error.__traceback__)[-1]
+    function = getattr(error, "function", "")
+    within = f" in `{function}`" if function else ""
+    reason = str(error) or type(error).__name__
+    return f"the analysis failed{within}: {reason} ({Path(ours.filename).name}:{ours.lineno}); please report this"

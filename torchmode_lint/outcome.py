@@ -1,0 +1,52 @@
+"""What became of a file, as plain values that can be kept on disk and sent between processes.
+
+Nothing here depends on which rules a run shows, or on the working directory: paths are absolute.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from torchmode_lint.diagnostic import Diagnostic
+
+
+class State(enum.Enum):
+    """What became of a file: looked into, left out because no rule can speak of it, or in error."""
+
+    ANALYSED = "analysed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic of any rule, however sure; `silenced` by a comment in the file."""
+
+    diagnostic: Diagnostic
+    silenced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a result was made of beside the file itself.
+
+    `files`: all that its imports led to. `asked`: the last parts of the names of modules that were looked for, found
+    or not. `searched`: the whole project was searched for callers.
+    """
+
+    files: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
+    searched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All that the rules and the reading of one file gave; `degraded` are the functions given up for their cost."""
+
+    path: str
+    state: State
+    findings: tuple[Finding, ...] = ()
+    errors: tuple[Diagnostic, ...] = ()
+    degraded: int = 0
+    inputs: Inputs = field(default_factory=Inputs)

@@ -1,0 +1,155 @@
+"""Files examined by the workers of a `concurrent.futures.Executor`, results streamed in the order of the files.
+
+Processes on this machine by default; any other executor by the name of what makes it (`module:factory`), or a
+scheduler of Dask by its address (`dask:ADDRESS`). Files go out in small batches, neighbours together, a bounded
+number of them at a time. The files of a worker that is lost are done again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from pathlib import Path
+from typing import TypeAlias
+
+from torchmode_lint.config import ConfigurationError
+from torchmode_lint.outcome import Examination
+
+BATCH = 6
+BATCHES_IN_FLIGHT = 4  # for each worker
+ATTEMPTS = 3
+
+Task: TypeAlias = "tuple[str, str]"  # a file and the root of its project, both absolute
+Batch: TypeAlias = "tuple[Task, ...]"
+
+
+class Workers:
+    """A source of executors: another one is asked for where one broke."""
+
+    def __init__(self, make: Callable[[], Executor], count: int) -> None:
+        self._make = make
+        self.count = count
+        self._executor: Executor | None = None
+
+    def submit(self, batch: Batch) -> Future[list[Examination]]:
+        if self._executor is None:
+            self._executor = self._make()
+        try:
+            return self._executor.submit(examined, batch)
+        except BrokenExecutor:
+            self.renew()
+            return self._executor.submit(examined, batch)
+
+    def renew(self) -> None:
+        """Give up the executor for a new one."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = self._make()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=exception[0] is None, cancel_futures=True)
+
+
+def workers(name: str | None, jobs: int) -> Workers:
+    """The workers that `--executor` and `--jobs` ask for. Raises ConfigurationError."""
+    if name is None:
+        return Workers(lambda: _processes(jobs), jobs)
+    kind, _, rest = name.partition(":")
+    if kind == "dask" and rest:
+        return Workers(lambda: _dask(rest), jobs)
+    try:
+        factory = getattr(importlib.import_module(kind), rest)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"no executor {name!r}: {error}") from error
+    return Workers(factory, jobs)
+
+
+def _processes(jobs: int) -> Executor:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return ProcessPoolExecutor(jobs)
+    context = multiprocessing.get_context("forkserver")  # this process has threads, which a fork would not have
+    context.set_forkserver_preload(["torchmode_lint.examine"])
+    return ProcessPoolExecutor(jobs, context)
+
+
+def _dask(address: str) -> Executor:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ConfigurationError("dask is not installed: pip install 'torchmode-lint[dask]'") from error
+    executor: Executor = Client(address, set_as_default=False).get_executor(retries=ATTEMPTS)
+    return executor
+
+
+def results(tasks: Iterable[Task], pool: Workers) -> Iterator[Examination]:
+    """An examination for each task, in order."""
+    batches = _batched(tasks)
+    flying: deque[tuple[Batch, Future[list[Examination]]]] = deque()
+    room = max(1, pool.count) * BATCHES_IN_FLIGHT
+    while True:
+        for batch in itertools.islice(batches, room - len(flying)):
+            flying.append((batch, pool.submit(batch)))
+        if not flying:
+            return
+        batch, future = flying.popleft()
+        try:
+            yield from future.result()
+        except (BrokenExecutor, CancelledError):
+            yield from _again(batch, pool)
+            flying = deque((other, pool.submit(other)) for other, _ in flying)
+
+
+def _again(batch: Batch, pool: Workers) -> Iterator[Examination]:
+    """The files of a lost worker, one by one: what kills every worker it is given is that file's error."""
+    from torchmode_lint.examine import failed
+
+    pool.renew()
+    for task in batch:
+        for attempt in range(ATTEMPTS):
+            try:
+                yield from pool.submit((task,)).result()
+                break
+            except (BrokenExecutor, CancelledError):
+                pool.renew()
+                if attempt == ATTEMPTS - 1:
+                    yield failed(Path(task[0]), "TML911", "the process that examined this file was killed")
+
+
+def _batched(tasks: Iterable[Task]) -> Iterator[Batch]:
+    rest = iter(tasks)
+    while batch := tuple(itertools.islice(rest, BATCH)):
+        yield batch
+
+
+_loaders: list[object] = []  # of this worker process
+
+
+def examined(batch: Batch) -> list[Examination]:
+    """What a worker does."""
+    from torchmode_lint.deep import on_deep_stack
+    from torchmode_lint.examine import Loaders, read
+
+    if not _loaders:
+        _loaders.append(Loaders())
+    loaders = _loaders[0]
+    assert isinstance(loaders, Loaders)
+    return on_deep_stack(lambda: [read(Path(path), Path(root), loaders) for path, root in batch])
+
+
+def usable_cores() -> int:
+    """How many processes can run at once here."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

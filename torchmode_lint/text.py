@@ -1,0 +1,60 @@
+"""Bytes of Python files as text: decoded by PEP 263, cut into lines as Python counts them. Knows no syntax tree."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tokenize
+from pathlib import Path
+
+UNREADABLE = "TML900"
+SYNTAX_ERROR = "TML902"
+NOT_TEXT = "TML903"
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class SourceError(Exception):
+    """A file that cannot be read, decoded or parsed; `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1, code: str = SYNTAX_ERROR) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.code = code
+
+
+def shown_path(path: Path) -> str:
+    """The path as users see it: relative to the working directory, with forward slashes."""
+    try:
+        return Path(os.path.relpath(path)).as_posix()
+    except ValueError:  # on another drive
+        return path.absolute().as_posix()
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines as Python counts them; form feeds and other separators of `str.splitlines` end none."""
+    lines = _LINE_END.split(text)
+    if lines[-1] == "":
+        lines.pop()
+    return lines
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """The text of a Python file by PEP 263, without byte order mark, and its encoding. Raises SourceError."""
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise SourceError("not a text file: it contains a null byte", line, code=NOT_TEXT)
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except SyntaxError as error:  # an unknown or contradicted encoding declaration
+        raise SourceError(str(error.msg), code=NOT_TEXT) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"cannot be decoded as {error.encoding}: {error.reason}", line, code=NOT_TEXT) from error
+    except (LookupError, UnicodeError) as error:  # a codec that is not for text
+        raise SourceError(str(error), code=NOT_TEXT) from error
+    return text, encoding
