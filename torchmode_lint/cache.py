@@ -34,13 +34,14 @@ KEPT_SECONDS = 30 * 24 * 3600
 WRITTEN_AT_ONCE = 64
 _DAY = 24 * 3600
 _NOT_SOURCE = frozenset({"node_modules", "__pycache__"})
+_KEPT = "hash, files, digest, asked, listing, words, tree, callers, used, data"
 _SCHEMA = """
 create table if not exists meta(name text primary key, value text);
 create table if not exists files(id integer primary key, path text unique);
 create table if not exists listings(id integer primary key, digest blob unique, names text);
 create table if not exists results(
-    path text primary key, hash blob, files blob, digest blob, asked text, listing integer, tree blob, used integer,
-    data text
+    path text primary key, hash blob, files blob, digest blob, asked text, listing integer, words text, tree blob,
+    callers blob, used integer, data text
 ) without rowid;
 """
 
@@ -92,18 +93,19 @@ class Cache:
         name = self._name(path.absolute().as_posix())
         try:
             row = self._connection.execute(
-                "select hash, files, digest, asked, listing, tree, used, data from results where path = ?", (name,)
+                f"select {_KEPT} from results where path = ?",
+                (name,),
             ).fetchone()
             if row is None or row[0] != digest:
                 return None
             self._hashes[name] = row[0]
-            if not self._holds(*row[1:6]):
+            if not self._holds(*row[1:8]):
                 return None
         except sqlite3.Error:
             return None
-        if row[6] < self.began - _DAY:
+        if row[8] < self.began - _DAY:
             self._seen.append(name)
-        return self._loaded(name, json.loads(row[7]))
+        return self._loaded(name, json.loads(row[9]))
 
     def put(self, digest: bytes, result: Examination) -> None:
         """Keep the result of a file with bytes of this digest; not errors, nor what was made of changing files."""
@@ -120,10 +122,12 @@ class Cache:
             listing = self._listing if whole else None
             if whole and listing is None:
                 return
-            tree = self._tree if result.inputs.searched else None
+            words = result.inputs.searched
+            tree, callers = (self._tree, self._mentioning(words)) if words else (None, None)
             self._new[name] = (
                 *(name, self._hashes[name], files.tobytes(), self._sum(used), json.dumps(sorted(result.inputs.asked))),
-                *(listing, tree, int(self.began), json.dumps(self._dumped(result), separators=(",", ":"))),
+                *(listing, json.dumps(words), tree, callers, int(self.began)),
+                json.dumps(self._dumped(result), separators=(",", ":")),
             )
             if len(self._new) >= WRITTEN_AT_ONCE:
                 self._write()
@@ -147,13 +151,22 @@ class Cache:
         assert self._connection is not None
         with self._connection:
             self._connection.executemany(
-                "insert or replace into results values (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new.values()
+                "insert or replace into results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new.values()
             )
         self._new.clear()
 
     # --- whether a result holds ------------------------------------------------------------------------
 
-    def _holds(self, files: bytes, digest: bytes, asked: str, listing: int | None, tree: bytes | None) -> bool:
+    def _holds(
+        self,
+        files: bytes,
+        digest: bytes,
+        asked: str,
+        listing: int | None,
+        words: str,
+        tree: bytes | None,
+        callers: bytes | None,
+    ) -> bool:
         ids = array("I")
         ids.frombytes(files)
         if self._sum(self._paths[one] for one in ids) != digest:
@@ -165,7 +178,7 @@ class Cache:
             added = {_stem(name) for name in self._names - before}
             if not added.isdisjoint(json.loads(asked)):
                 return False
-        return tree is None or tree == self._tree
+        return tree is None or tree == self._tree or callers == self._mentioning(json.loads(words))
 
     def _sum(self, names: Iterable[str]) -> bytes:
         """One number for the names and contents of files, in any order."""
@@ -217,6 +230,17 @@ class Cache:
     def _tree(self) -> bytes:
         """One number for all files of the project."""
         return self._sum(self._names)
+
+    def _mentioning(self, words: Iterable[str]) -> bytes:
+        """One number for the files of the project that mention one of these words."""
+        wanted = [word.encode() for word in words]
+        return self._sum(name for name in self._names if any(word in self._bytes_of(name) for word in wanted))
+
+    def _bytes_of(self, name: str) -> bytes:
+        try:
+            return (self.root / name).read_bytes()
+        except OSError:
+            return b""
 
     # --- names and numbers of files --------------------------------------------------------------------
 

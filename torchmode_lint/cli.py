@@ -91,7 +91,7 @@ def _words(context: click.Context, parameter: click.Parameter, values: tuple[str
     metavar="NAME",
     help="Workers elsewhere: `dask:ADDRESS`, or `module:factory` of a concurrent.futures.Executor.",
 )
-@click.option("--shard", metavar="I/N", callback=_shard, help="Only the I-th of N parts of the files, from 1.")
+@click.option("--shard", metavar="I/N", callback=_shard, help="Only the I-th of N parts of the files; see `merge`.")
 @click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path),
@@ -127,7 +127,8 @@ def check(
     start = time.perf_counter()
     found = list(find_files(paths))
     if shard is not None:
-        found = found[shard[0] - 1 :: shard[1]]
+        part, parts = shard
+        found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
     jobs = jobs or usable_cores()
     few = executor is None and (jobs == 1 or len(found) < _FILES_FOR_WORKERS)
     try:
@@ -161,6 +162,22 @@ def _with_progress(reports: Iterator[FileReport], count: int) -> Iterator[FileRe
         return
     with click.progressbar(reports, length=count, label="Checking", file=sys.stderr) as each:
         yield from each
+
+
+@main.command()
+@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def merge(reports: tuple[Path, ...]) -> None:
+    """Make one JSON report of those on all shards of a run, given in their order."""
+    import json
+
+    from torchmode_lint.report.json import merged
+
+    try:
+        text, code = merged([json.loads(path.read_text(encoding="utf-8")) for path in reports])
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.UsageError(f"not reports of this version: {error!r}") from error
+    click.echo(text, nl=False)
+    sys.exit(code)
 
 
 @main.command()

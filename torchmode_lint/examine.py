@@ -87,7 +87,7 @@ def _examined(source: SourceFile, path: Path, loader: Loader) -> Examination:
             modes = {rule.code for rule in ALL_RULES if rule.of_modes}
             found = _in_order([*stands, *(one for one in findings(again) if one.diagnostic.code in modes)])
     files, asked = loader.project.behind([path.resolve(), *callers])
-    inputs = Inputs(files, asked, searched=bool(program.blamed))
+    inputs = Inputs(files, asked, searched=loader.project.names_of(path) if program.blamed else ())
     return Examination(path.as_posix(), State.ANALYSED, tuple(found), (), len(program.degraded), inputs)
 
 

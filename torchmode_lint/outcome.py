@@ -32,12 +32,12 @@ class Inputs:
     """What a result was made of beside the file itself.
 
     `files`: all that its imports led to. `asked`: the last parts of the names of modules that were looked for, found
-    or not. `searched`: the whole project was searched for callers.
+    or not. `searched`: the words for which the project was searched, to find callers: what mentions none is none.
     """
 
     files: tuple[str, ...] = ()
     asked: frozenset[str] = frozenset()
-    searched: bool = False
+    searched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.mentions import dotted_names, named_callees
+from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect, effect_of
@@ -57,6 +58,19 @@ def _dependence(
             known = base.startswith(("torchvision.", "timm.", "transformers.", "diffusers."))
             answers.add(Truth.YES if known else Truth.NO if base.startswith("torch.nn.") else Truth.MAYBE)
     return strongest(answers)
+
+
+def evaluates_itself(cls: Class) -> bool:
+    """Whether the forward of a module puts what it applies into eval mode itself, whatever mode it is in."""
+    calls = {
+        name
+        for atom in cls.method("forward") or ()
+        if isinstance(atom, Func)
+        for name, call in named_callees(atom.code, inside=False)
+        if call is not None and name.startswith("self.")
+    }
+    switches = {name.rpartition(".")[2] for name in calls} & {"eval", "train"}
+    return switches == {"eval"}
 
 
 def strongest(answers: set[Truth]) -> Truth:

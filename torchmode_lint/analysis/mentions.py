@@ -76,6 +76,7 @@ _NAMESPACES = frozenset({"optim", "jit", "export"})  # nor any of their parts
 _MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
 _NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # and these, which take numbers out of a graph
 _RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
+_CALLS_BASE = "?.__init__"  # `super().__init__(..)`
 _COUNTERS = frozenset({"step", "train"})  # which are numbers and data sets, too, unless they are called
 _SWITCHES = frozenset({"grad", "requires_grad", "training", "data"})
 _ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
@@ -92,34 +93,71 @@ def moves(code: Code) -> bool:
     return False
 
 
-def relevant(code: Code, by_name: dict[str, list[Code]], names: Names, *, of_module: bool = False) -> bool:
-    """Whether a code object, or one that it may call by name, names anything of the protocol.
+class Relevance:
+    """Which functions of a file are worth a look: they, or what they may call by name, name the protocol.
 
-    `of_module`: it is a method of a module, in which a forward of a part says nothing by itself.
+    `by_name` are all functions of the file.
     """
-    own = _MOVES - _COUNTERS if of_module else _MOVES | _NUMBERS
-    seen: set[Code] = set()
-    pending = [code]
-    while pending:
-        at = pending.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        if any(_ALONE.intersection(decorator.split(".")) for decorator in at.decorators):
-            return True
-        dropped = {e.src for inner in at.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
-        for name, call in named_callees(at):
-            *first, last = name.split(".")
-            if last in _ALONE or _NAMESPACES.intersection(first):
+
+    def __init__(self, by_name: dict[str, list[Code]], names: Names) -> None:
+        self._by_name = by_name
+        self._names = names
+        self._steps: dict[Code, frozenset[Code] | None] = {}
+        self._outside: dict[Code, tuple[str, ...]] = {}
+        self._nothing: set[Code] = set()  # lead nowhere
+        self._nothing_here: set[Code] = set()  # lead nowhere within the file
+
+    def of(self, code: Code, *, in_module: bool = False) -> bool:
+        """`in_module`: it is a method of a module, in which a forward of a part says nothing by itself."""
+        own = _MOVES - _COUNTERS if in_module else _MOVES | _NUMBERS
+        dropped = {e.src for inner in code.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
+        for name, call in named_callees(code):
+            last = name.rpartition(".")[2]
+            if last in own or (last in _RETURNING and call is not None and call.dst in dropped):
                 return True
-            if len(seen) == 1 and (last in own or (last in _RETURNING and call is not None and call.dst in dropped)):
+        return self._leads_there(code)
+
+    def _leads_there(self, code: Code) -> bool:
+        seen = {code}
+        pending = [code]
+        looked_at = 0
+        while pending:
+            at = pending.pop()
+            steps = self._steps_of(at)
+            if steps is None:
                 return True
-            if last in by_name:
-                pending += by_name[last]
-            elif call is not None and len(seen) <= _MAX_FOLLOWED:
-                elsewhere = names.elsewhere(at, name)
-                pending += [elsewhere] if elsewhere is not None else ()
-    return False
+            looked_at += 1
+            if looked_at <= _MAX_FOLLOWED:
+                found = (self._names.elsewhere(at, name) for name in self._outside[at])
+                steps |= {one for one in found if one is not None}
+            new = steps - (self._nothing if looked_at < _MAX_FOLLOWED else self._nothing_here) - seen
+            seen |= new
+            pending += new
+        self._nothing_here |= seen
+        if looked_at <= _MAX_FOLLOWED:  # all that is there has been seen
+            self._nothing |= seen
+        return False
+
+    def _steps_of(self, code: Code) -> frozenset[Code] | None:
+        """The functions of the file that a code may call by name; None where it names the protocol itself."""
+        if code not in self._steps:
+            steps: set[Code] = set()
+            outside: dict[str, None] = {}
+            alone = any(_ALONE.intersection(decorator.split(".")) for decorator in code.decorators)
+            for name, call in () if alone else named_callees(code):
+                *first, last = name.split(".")
+                if last in _ALONE or _NAMESPACES.intersection(first):
+                    alone = True
+                    break
+                if name == _CALLS_BASE:  # of some class or other: all of them would be taken for called
+                    continue
+                if last in self._by_name:
+                    steps.update(self._by_name[last])
+                elif call is not None:
+                    outside[name] = None
+            self._steps[code] = None if alone else frozenset(steps)
+            self._outside[code] = tuple(outside)
+        return self._steps[code]
 
 
 class Names(Protocol):

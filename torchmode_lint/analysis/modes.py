@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.dependence import constants, dependence, own_dependence, strongest
+from torchmode_lint.analysis.dependence import constants, dependence, evaluates_itself, own_dependence, strongest
 from torchmode_lint.analysis.mentions import dotted_names
 from torchmode_lint.analysis.parts import part_dependence
 from torchmode_lint.analysis.values import Identity, Obj, Path, Value
@@ -170,6 +170,8 @@ def dependence_of(frame: Frame, record: r.Module) -> Truth:
     """Whether the module computes differently by mode, its class followed."""
     if record.cls is None:
         return record.dependent
+    if evaluates_itself(record.cls):
+        return Truth.NO
     if own_dependence(record.cls, frame.run.lookup) is Truth.NO and record.dependent is Truth.NO:
         return Truth.NO
     return dependence(record.cls, frame.run.lookup)

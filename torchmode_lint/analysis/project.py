@@ -157,8 +157,8 @@ class Project:
             self._files = [one.resolve() for one in itertools.islice(self._list(), MAX_FILES + 1)]
         if len(self._files) > MAX_FILES:
             return []
-        home = at.parent.name if at.stem == "__init__" else at.stem
-        imports = re.compile(rf"^[ \t]*(?:from|import)\b.*\b(?:{re.escape(home)}|{re.escape(at.parent.name)})\b", re.M)
+        homes = "|".join(map(re.escape, self.names_of(at)))
+        imports = re.compile(rf"^[ \t]*(?:from|import)\b.*\b(?:{homes})\b", re.M)
         calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
         found = [
             one
@@ -170,6 +170,11 @@ class Project:
             and self.mentions(one, calls)
         ]
         return found[:MAX_CALLERS]
+
+    def names_of(self, path: Path) -> tuple[str, ...]:
+        """The words by which an import statement may mean a file."""
+        at = path.resolve()
+        return (at.parent.name if at.stem == "__init__" else at.stem, at.parent.name)
 
     def mentions(self, path: Path, pattern: re.Pattern[str]) -> bool:
         """Whether the text of a file matches a pattern; asked once for each file."""

@@ -8,7 +8,8 @@ methods may have run in between.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.codes import PROTOCOL
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
-from torchmode_lint.analysis.mentions import forget_names, named_callees, relevant
+from torchmode_lint.analysis.mentions import Relevance, forget_names, named_callees
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
@@ -95,29 +96,29 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
         by_name.setdefault(code.name, []).append(code)
         names = (name for name, event in named_callees(code, inside=False) if event is not None)
         called[code] = {name.rpartition(".")[2] for name in names}
-    failed: set[Code] = set()
-    asked: set[Code] = set()
-    while True:
-        pending = [code for code in called if code not in run.visited and code not in failed and code not in asked]
-        if not pending:
-            return
-        code = _outermost(pending, called)
-        cls = run.class_of.get(code)
-        of_module = cls is not None and cls.is_module and not construction.trains(cls)
-        if not (_is_reached(run, code) and relevant(code, by_name, run, of_module=of_module)):
-            asked.add(code)
-        elif run.spent > MAX_FILE_STEPS or code in run.costly:
-            run.program.degraded.append(code.qualname)
-            failed.add(code)
-        elif not _start_until_settled(run, code, after):
-            failed.add(code)  # what it calls is tried, each by itself
-            run.costly.add(code)
-
-
-def _outermost(pending: list[Code], called: Mapping[Code, set[str]]) -> Code:
-    """The first function that none calls by name, or simply the first."""
-    names = set().union(*(called[code] for code in pending))
-    return next((code for code in pending if code.name not in names), pending[0])
+    relevance = Relevance(by_name, run)
+    pending = dict.fromkeys(called)
+    calls = Counter(name for names in called.values() for name in names)
+    while pending:
+        for code in [code for code in pending if code in run.visited]:
+            calls.subtract(called[code])
+            del pending[code]
+        started = False
+        while pending and not started:
+            # the first function that none calls by name, or simply the first
+            code = next((one for one in pending if calls[one.name] <= 0), next(iter(pending)))
+            calls.subtract(called[code])
+            del pending[code]
+            cls = run.class_of.get(code)
+            in_module = cls is not None and cls.is_module and not construction.trains(cls)
+            if not (_is_reached(run, code) and relevance.of(code, in_module=in_module)):
+                continue
+            if run.spent > MAX_FILE_STEPS or code in run.costly:
+                run.program.degraded.append(code.qualname)
+                continue
+            started = True
+            if not _start_until_settled(run, code, after):  # what it calls is tried, each by itself
+                run.costly.add(code)
 
 
 def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:

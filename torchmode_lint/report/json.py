@@ -22,10 +22,30 @@ def render(run: Run, colour: bool) -> str:
             "files": len(states),
             "analysed": states.count(State.ANALYSED),
             "skipped": states.count(State.SKIPPED),
+            "degraded": sum(report.degraded for report in run.reports),
             "seconds": round(run.seconds, 3),
         },
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def merged(documents: list[Any]) -> tuple[str, int]:
+    """The reports on the parts of a run as the one on all of it, and its exit code; `seconds` are the longest.
+
+    Raises KeyError, TypeError or ValueError for what is no such report.
+    """
+    if any(document["version"] != VERSION for document in documents):
+        raise ValueError("another version")
+    whole = {
+        "version": VERSION,
+        "findings": [one for document in documents for one in document["findings"]],
+        "errors": [one for document in documents for one in document["errors"]],
+        "stats": {
+            name: (max if name == "seconds" else sum)(document["stats"][name] for document in documents)
+            for name in documents[0]["stats"]
+        },
+    }
+    return json.dumps(whole, indent=2) + "\n", 2 if whole["errors"] else 1 if whole["findings"] else 0
 
 
 def _finding(diagnostic: Diagnostic) -> dict[str, Any]:
