@@ -47,7 +47,7 @@ class Workers:
     def renew(self) -> None:
         """Give up the executor for a new one."""
         if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            _shut(self._executor, wait=False)
         self._executor = self._make()
 
     def __enter__(self) -> Workers:
@@ -55,7 +55,14 @@ class Workers:
 
     def __exit__(self, *exception: object) -> None:
         if self._executor is not None:
-            self._executor.shutdown(wait=exception[0] is None, cancel_futures=True)
+            _shut(self._executor, wait=exception[0] is None)
+
+
+def _shut(executor: Executor, wait: bool) -> None:
+    try:
+        executor.shutdown(wait=wait, cancel_futures=True)
+    except TypeError:  # Dask's has no such argument
+        executor.shutdown(wait=wait)
 
 
 def workers(name: str | None, jobs: int) -> Workers:

@@ -58,7 +58,7 @@ def forward(
                 grad_why=frame.state.grad_why,
                 turn=frame.state.turn(),
                 direct=direct,
-                synthetic=_synthetic(frame, arguments) and not exported,
+                synthetic=_synthetic(frame, identity, arguments) and not exported,
                 inputs_grad=inputs_grad,
                 entered=_entered(frame),
                 by_method=by_method,
@@ -194,7 +194,10 @@ def _require_grad(inputs: Iterable[Tensor]) -> Truth:
     return answer
 
 
-def _synthetic(frame: Frame, arguments: Arguments) -> bool:
+def _synthetic(frame: Frame, identity: Identity, arguments: Arguments) -> bool:
+    """Whether a module is applied to nothing but noise, or something that need not be one to nothing at all."""
+    if not any(True for _ in arguments.all()):
+        return isinstance(identity, Path)
     tensors = [t for value in arguments.all() for t in frame.tensors(value)]
     unknown = any(
         isinstance(atom, (Obj, v.Anything)) and not (isinstance(atom, Obj) and atom.id in frame.state.heap)

@@ -73,14 +73,17 @@ from torchmode_lint.protocol import GradMode, Mode, Truth
 from torchmode_lint.rule import Rule
 
 if TYPE_CHECKING:
-    from torchmode_lint.analysis.records import Points
+    from torchmode_lint.analysis.records import Point, Points
     from torchmode_lint.flow.cfg import Block, Code
 
 
 def check(program: Program) -> Iterator[Diagnostic]:
     surest: dict[tuple[Code, Block | None, Points], Diagnostic] = {}
-    for key, found in _evaluations(program):
-        # one evaluation, however many calls it takes: a function, or a loop of a script
+    every = list(_evaluations(program))
+    switched = {(code, loop) for (code, loop, why), _ in every if why}
+    for key, found in every:
+        if not key[2] and key[:2] in switched:
+            continue  # a loss, say, beside the model that it is computed of
         known = surest.get(key)
         if known is None or (found.confidence, -found.span.line) > (known.confidence, -known.span.line):
             surest[key] = found
@@ -94,7 +97,7 @@ def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, P
         if not in_eval:
             found = _in_any_mode(program, group)
             if found is not None:
-                yield (group[0].context.code, group[0].loop, group[0].module.why), found
+                yield (*_evaluation(evaluation.place(program, group[0], frozenset())), frozenset()), found
             continue
         if not all(map(_records, group)):
             continue
@@ -114,9 +117,13 @@ def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, P
             doubt,
             [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
         )
-        code = place.context.code
-        loop = evaluation.loop_around(*place) if code.kind == "file" else None
-        yield (code, loop, first.module.why), found
+        yield (*_evaluation(place), first.module.why), found
+
+
+def _evaluation(place: Point) -> tuple[Code, Block | None]:
+    """What is one evaluation, however many forwards it takes: a function, or a loop of a script."""
+    code = place.context.code
+    return code, evaluation.loop_around(*place) if code.kind == "file" else None
 
 
 def _in_any_mode(program: Program, group: list[Forward]) -> Diagnostic | None:
@@ -130,7 +137,7 @@ def _in_any_mode(program: Program, group: list[Forward]) -> Diagnostic | None:
         return None
     return program.diagnostic(
         RULE,
-        *evaluation.place(program, first, first.module.why),
+        *evaluation.place(program, first, frozenset()),
         f"{evaluation.spoken(first)} is evaluated while gradients are recorded: "
         "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
         doubt,
