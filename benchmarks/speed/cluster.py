@@ -25,12 +25,12 @@ def main(folder: str) -> int:
     files = list(find_files([Path(folder)]))
     alone = on_deep_stack(lambda: list(check_paths(files, Options())))
     reports = []
-    with LocalCluster(n_workers=2, threads_per_worker=1) as cluster:
-        with workers(f"dask:{cluster.scheduler_address}", 2) as pool:
-            for report in check_paths(files, Options(), workers=pool):
-                if not reports:
-                    os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
-                reports.append(report)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1)
+    with cluster, workers(f"dask:{cluster.scheduler_address}", 2) as pool:
+        for report in check_paths(files, Options(), workers=pool):
+            if not reports:
+                os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+            reports.append(report)
     same = reports == alone
     print(f"{len(reports)} files, one of two workers killed: {'the same reports' if same else 'OTHER REPORTS'}")
     return 0 if same else 1
