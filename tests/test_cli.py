@@ -88,7 +88,7 @@ def test_the_json_report_has_exactly_its_agreed_shape(bad: Path) -> None:
     }
     assert list(error) == ["code", "message", "path", "cell", "line", "column"]
     stats = ended.document["stats"]
-    assert list(stats) == ["files", "analysed", "skipped", "seconds"]
+    assert list(stats) == ["files", "analysed", "skipped", "degraded", "seconds"]
     assert (stats["files"], stats["analysed"], stats["skipped"]) == (2, 1, 0)
     assert isinstance(stats["seconds"], float)
 
