@@ -191,6 +191,23 @@ def test_runs_at_the_same_time_agree(project: Path) -> None:
     assert len(results) == 3 and results[0] == results[1] == results[2] and len(results[0]) == 2
 
 
+def test_what_another_run_keeps_meanwhile_is_no_trouble(project: Path) -> None:
+    put(project / "third.py", SCRIPT.format(module="model"))
+    early = cache.Cache(project)
+    (project / "third.py").rename(project / "away")
+    checked()
+    script = project / "script.py"
+    digest = early.digest(script.read_bytes())
+    assert early.get(script, digest) is not None  # it has read the numbers of all files by now
+    (project / "away").rename(project / "third.py")
+    put(project / "fourth.py", MODEL.format(layer="ReLU()"))
+    put(project / "third.py", SCRIPT.format(module="fourth"))
+    checked()
+    third = project / "third.py"
+    assert early.get(third, early.digest(third.read_bytes())) is None
+    early.close()
+
+
 def test_the_command_keeps_results_unless_told_not_to_and_cleans(project: Path) -> None:
     assert check(".", "--no-cache", cwd=project).code == 1
     assert not cache.folder().exists()

@@ -2,7 +2,8 @@
 
 A result holds while nothing that it was made of has changed: the file, every file that its imports led to, which
 files there are that an import may mean, this program, and the Python it runs under. Where the project was searched
-for callers, all of its files count. Only data is kept: no code is ever loaded from here.
+for callers, the files count that mention one of the words of the search. Only data is kept: no code is ever loaded
+from here.
 
 The databases are in the user's cache folder, or in `TORCHMODE_LINT_CACHE_DIR`. Several runs may use them at once.
 What nobody has asked for in a month is removed. A database that cannot be used is done without.
@@ -169,7 +170,8 @@ class Cache:
     ) -> bool:
         ids = array("I")
         ids.frombytes(files)
-        if self._sum(self._paths[one] for one in ids) != digest:
+        names = [self._paths.get(one) for one in ids]  # None: a run at the same time has just come to know it
+        if self._sum(name for name in names if name is not None) != digest:
             return False
         if listing is not None and listing != self._listing:
             before = self._listings.get(listing)

@@ -19,7 +19,7 @@ from torchmode_lint.config import Options, codes_of
 from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic, Span
 from torchmode_lint.discovery import STDIN, Found, project_root
-from torchmode_lint.outcome import Examination, Finding, State
+from torchmode_lint.outcome import Examination, Finding, State, failed
 from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
 
 if TYPE_CHECKING:
@@ -124,13 +124,13 @@ def _known(each: Found, options: Options, stdin_path: Path | None, caches: _Cach
     path = (stdin_path or Path("<stdin>")) if each.path == STDIN else each.path
     root = rooted(options, path)
     if each.problem is not None:
-        return _Asked(path, root, result=_failed(path, each.problem))
+        return _Asked(path, root, result=failed(path, UNREADABLE, each.problem))
     if each.path == STDIN:
         return _Asked(path, root, sys.stdin.buffer.read(), on_disk=False)
     try:
         data = path.read_bytes()
     except OSError as error:
-        return _Asked(path, root, result=_failed(path, error.strerror or str(error)))
+        return _Asked(path, root, result=failed(path, UNREADABLE, error.strerror or str(error)))
     cache = caches.of(root)
     if cache is None:
         return _Asked(path, root, data)
@@ -162,7 +162,7 @@ def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> I
         for one in asked:
             waiting.append(replace(one, data=None) if one.is_open else one)
             if one.is_open:
-                yield one.path.absolute().as_posix(), one.root.as_posix()
+                yield one.path.absolute().as_posix(), one.root.absolute().as_posix()
 
     for result in itertools.chain(results(tasks(), workers), [None]):
         while waiting:
@@ -289,9 +289,3 @@ def rooted(options: Options, path: Path) -> Path:
         return options.project_root
     folder = path.absolute().parent
     return project_root(folder) or folder
-
-
-def _failed(path: Path, message: str) -> Examination:
-    from torchmode_lint.examine import failed
-
-    return failed(path, UNREADABLE, message)

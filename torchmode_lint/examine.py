@@ -16,10 +16,10 @@ from torchmode_lint.analysis import analyse
 from torchmode_lint.analysis.loader import Loader
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
-from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
+from torchmode_lint.diagnostic import Diagnostic
 from torchmode_lint.discovery import find_files
 from torchmode_lint.flow.cfg import Code
-from torchmode_lint.outcome import Examination, Finding, Inputs, State
+from torchmode_lint.outcome import Examination, Finding, Inputs, State, failed
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.source import SourceFile, parse_source
 from torchmode_lint.text import UNREADABLE, SourceError, decode
@@ -154,15 +154,6 @@ def _well_formed(data: bytes) -> bool:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
     return True
-
-
-def failed(path: Path, code: str, message: str, line: int = 1, column: int = 1) -> Examination:
-    """A file that cannot be examined, and why."""
-    at = path.absolute().as_posix()
-    error = Diagnostic(
-        code, "not-checked", message, Span(at, line, column, line, column), Severity.ERROR, Confidence.CERTAIN
-    )
-    return Examination(at, State.FAILED, errors=(error,))
 
 
 def _account(error: AssertionError | RecursionError) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from torchmode_lint.diagnostic import Diagnostic
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 
 
 class State(enum.Enum):
@@ -50,3 +51,12 @@ class Examination:
     errors: tuple[Diagnostic, ...] = ()
     degraded: int = 0
     inputs: Inputs = field(default_factory=Inputs)
+
+
+def failed(path: Path, code: str, message: str, line: int = 1, column: int = 1) -> Examination:
+    """A file that cannot be examined, and why."""
+    at = path.absolute().as_posix()
+    error = Diagnostic(
+        code, "not-checked", message, Span(at, line, column, line, column), Severity.ERROR, Confidence.CERTAIN
+    )
+    return Examination(at, State.FAILED, errors=(error,))

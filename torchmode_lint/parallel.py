@@ -7,6 +7,7 @@ number of them at a time. The files of a worker that is lost are done again.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import os
@@ -14,10 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.config import ConfigurationError
-from torchmode_lint.outcome import Examination
+from torchmode_lint.deep import on_deep_stack
+from torchmode_lint.outcome import Examination, failed
+
+if TYPE_CHECKING:
+    from torchmode_lint.examine import Loaders
 
 BATCH = 6
 BATCHES_IN_FLIGHT = 4  # for each worker
@@ -119,8 +124,6 @@ def results(tasks: Iterable[Task], pool: Workers) -> Iterator[Examination]:
 
 def _again(batch: Batch, pool: Workers) -> Iterator[Examination]:
     """The files of a lost worker, one by one: what kills every worker it is given is that file's error."""
-    from torchmode_lint.examine import failed
-
     pool.renew()
     for task in batch:
         for attempt in range(ATTEMPTS):
@@ -139,19 +142,20 @@ def _batched(tasks: Iterable[Task]) -> Iterator[Batch]:
         yield batch
 
 
-_loaders: list[object] = []  # of this worker process
-
-
 def examined(batch: Batch) -> list[Examination]:
     """What a worker does."""
-    from torchmode_lint.deep import on_deep_stack
-    from torchmode_lint.examine import Loaders, read
+    from torchmode_lint.examine import read
 
-    if not _loaders:
-        _loaders.append(Loaders())
-    loaders = _loaders[0]
-    assert isinstance(loaders, Loaders)
+    loaders = _loaders()
     return on_deep_stack(lambda: [read(Path(path), Path(root), loaders) for path, root in batch])
+
+
+@functools.cache
+def _loaders() -> Loaders:
+    """Those of this worker process, for all of its batches."""
+    from torchmode_lint.examine import Loaders
+
+    return Loaders()
 
 
 def usable_cores() -> int:
