@@ -16,6 +16,7 @@ from torchmode_lint import cache, examine
 from torchmode_lint.config import Options
 from torchmode_lint.discovery import find_files
 from torchmode_lint.engine import FileReport, check_paths, on_deep_stack
+from torchmode_lint.knowledge import Knowledge
 
 MODEL = """import torch
 class Net(torch.nn.Module):
@@ -64,9 +65,9 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     names: list[str] = []
     real = examine.examine
 
-    def counted(data: bytes, path: Path, root: Path, loaders: examine.Loaders) -> object:
+    def counted(data: bytes, path: Path, root: Path, loaders: examine.Loaders, knowledge: Knowledge) -> object:
         names.append(path.name)
-        return real(data, path, root, loaders)
+        return real(data, path, root, loaders, knowledge)
 
     monkeypatch.setattr(examine, "examine", counted)
     yield names

@@ -28,7 +28,7 @@ def name_of(path: Path) -> str:
 
 
 def diagnose(data: bytes, path: Path) -> list[Diagnostic]:
-    report = on_deep_stack(lambda: check_bytes(data, path, Options(isolated=True)))
+    report = on_deep_stack(lambda: check_bytes(data, path, Options()))
     assert not report.errors, report.errors
     return list(report.diagnostics)
 

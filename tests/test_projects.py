@@ -26,7 +26,7 @@ def files_of(project: Path) -> list[Path]:
 
 
 def options(project: Path) -> Options:
-    return Options(project_root=project, isolated=True)
+    return Options(project_root=project)
 
 
 def run(project: Path, files: list[Path]) -> dict[str, FileReport]:

@@ -1,9 +1,9 @@
 """Results kept on disk, one small database for each project, and the question whether one still holds.
 
 A result holds while nothing that it was made of has changed: the file, every file that its imports led to, which
-files there are that an import may mean, this program, and the Python it runs under. Where the project was searched
-for callers, the files count that mention one of the words of the search. Only data is kept: no code is ever loaded
-from here.
+files there are that an import may mean, what the configuration says of names, this program, and the Python it runs
+under. Where the project was searched for callers, the files count that mention one of the words of the search. Only
+data is kept: no code is ever loaded from here.
 
 The databases are in the user's cache folder, or in `TORCHMODE_LINT_CACHE_DIR`. Several runs may use them at once.
 What nobody has asked for in a month is removed. A database that cannot be used is done without.
@@ -27,6 +27,7 @@ from typing import Any
 
 from torchmode_lint import __version__
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Severity, Span
+from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, Finding, State
 
 FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
@@ -35,16 +36,14 @@ KEPT_SECONDS = 30 * 24 * 3600
 WRITTEN_AT_ONCE = 64
 _DAY = 24 * 3600
 _NOT_SOURCE = frozenset({"node_modules", "__pycache__"})
-_KEPT = "hash, files, digest, asked, listing, words, tree, callers, used, data"
-_SCHEMA = """
-create table if not exists meta(name text primary key, value text);
-create table if not exists files(id integer primary key, path text unique);
-create table if not exists listings(id integer primary key, digest blob unique, names text);
-create table if not exists results(
-    path text primary key, hash blob, files blob, digest blob, asked text, listing integer, words text, tree blob,
-    callers blob, used integer, data text
-) without rowid;
-"""
+_KEPT = "hash, files, digest, asked, listing, words, tree, callers, used, data, knowledge"
+_META = "create table if not exists meta(name text primary key, value text)"
+_TABLES = {
+    "files": "(id integer primary key, path text unique)",
+    "listings": "(id integer primary key, digest blob unique, names text)",
+    "results": "(path text primary key, hash blob, files blob, digest blob, asked text, listing integer, words text, "
+    "tree blob, callers blob, used integer, data text, knowledge blob) without rowid",
+}
 
 
 def folder() -> Path:
@@ -87,19 +86,16 @@ class Cache:
         """What stands for the bytes of a file."""
         return _digest(data)
 
-    def get(self, path: Path, digest: bytes) -> Examination | None:
+    def get(self, path: Path, digest: bytes, knowledge: Knowledge = NOTHING) -> Examination | None:
         """The kept result for the file at `path` with bytes of this digest, if it still holds."""
         if self._connection is None:
             return None
         name = self._name(path.absolute().as_posix())
         try:
-            row = self._connection.execute(
-                f"select {_KEPT} from results where path = ?",
-                (name,),
-            ).fetchone()
-            if row is None or row[0] != digest:
+            row = self._connection.execute(f"select {_KEPT} from results where path = ?", (name,)).fetchone()
+            if row is None or row[0] != digest or row[10] != _digest_of(knowledge):
                 return None
-            self._hashes[name] = row[0]
+            self._hashes[name] = digest
             if not self._holds(*row[1:8]):
                 return None
         except sqlite3.Error:
@@ -108,7 +104,7 @@ class Cache:
             self._seen.append(name)
         return self._loaded(name, json.loads(row[9]))
 
-    def put(self, digest: bytes, result: Examination) -> None:
+    def put(self, digest: bytes, result: Examination, knowledge: Knowledge = NOTHING) -> None:
         """Keep the result of a file with bytes of this digest; not errors, nor what was made of changing files."""
         if self._connection is None or result.state is State.FAILED:
             return
@@ -129,6 +125,7 @@ class Cache:
                 *(name, self._hashes[name], files.tobytes(), self._sum(used), json.dumps(sorted(result.inputs.asked))),
                 *(listing, json.dumps(words), tree, callers, int(self.began)),
                 json.dumps(self._dumped(result), separators=(",", ":")),
+                _digest_of(knowledge),
             )
             if len(self._new) >= WRITTEN_AT_ONCE:
                 self._write()
@@ -152,7 +149,7 @@ class Cache:
         assert self._connection is not None
         with self._connection:
             self._connection.executemany(
-                "insert or replace into results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new.values()
+                "insert or replace into results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._new.values()
             )
         self._new.clear()
 
@@ -226,7 +223,7 @@ class Cache:
     def _names_of(self, listing: int) -> frozenset[str]:
         assert self._connection is not None
         row = self._connection.execute("select names from listings where id = ?", (listing,)).fetchone()
-        return frozenset(json.loads(row[0])) if row else frozenset()
+        return frozenset(json.loads(row[0]) if row else ())
 
     @functools.cached_property
     def _tree(self) -> bytes:
@@ -272,11 +269,8 @@ class Cache:
     # --- results as data -------------------------------------------------------------------------------
 
     def _dumped(self, result: Examination) -> list[Any]:
-        return [
-            result.state.value,
-            result.degraded,
-            [[self._plain(one.diagnostic), one.silenced] for one in result.findings],
-        ]
+        found = [[self._plain(one.diagnostic), one.silenced] for one in result.findings]
+        return [result.state.value, result.degraded, found]
 
     def _plain(self, one: Diagnostic) -> list[Any]:
         trail = [[self._place(note.span), note.message] for note in one.trail]
@@ -321,14 +315,22 @@ def _opened(root: Path) -> sqlite3.Connection | None:
 
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=10)
-    connection.executescript(_SCHEMA)
-    with connection:
-        written = connection.execute("select value from meta where name = 'version'").fetchone()
-        if written is None or written[0] != version():
-            for table in ("results", "files", "listings"):
-                connection.execute(f"delete from {table}")
-            connection.execute("insert or replace into meta values ('version', ?)", (version(),))
+    connection.execute(_META)
+    if _writer(connection) != version():
+        with connection:
+            connection.execute("begin immediate")
+            if _writer(connection) != version():  # nor has another run begun it meanwhile
+                for name, columns in _TABLES.items():
+                    connection.execute(f"drop table if exists {name}")
+                    connection.execute(f"create table {name}{columns}")
+                connection.execute("insert or replace into meta values ('version', ?)", (version(),))
     return connection
+
+
+def _writer(connection: sqlite3.Connection) -> str | None:
+    """The version that wrote a database."""
+    row = connection.execute("select value from meta where name = 'version'").fetchone()
+    return None if row is None else str(row[0])
 
 
 def _tidy(connection: sqlite3.Connection, now: float) -> None:
@@ -387,6 +389,11 @@ def _stem(name: str) -> str:
     """What an import statement calls a file."""
     folders, _, last = name.rpartition("/")
     return folders.rpartition("/")[2] if last == "__init__.py" else last.removesuffix(".py")
+
+
+@functools.cache
+def _digest_of(knowledge: Knowledge) -> bytes:
+    return b"" if knowledge == NOTHING else _digest(repr(knowledge).encode())
 
 
 def _digest(data: bytes) -> bytes:

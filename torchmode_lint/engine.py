@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.config import Options, codes_of
+from torchmode_lint.config import Options, OptionsByFile, codes_of
 from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic, Span
 from torchmode_lint.discovery import STDIN, Found, project_root
@@ -34,7 +34,10 @@ __all__ = ["FileReport", "Run", "State", "check_bytes", "check_file", "check_pat
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """All there is to say of one file; `lines` are those of every file that a diagnostic speaks of."""
+    """All there is to say of one file; `lines` are those of every file that a diagnostic speaks of.
+
+    `fails`: one of the diagnostics is of those that the run is to fail for.
+    """
 
     path: str
     state: State
@@ -42,6 +45,7 @@ class FileReport:
     errors: tuple[Diagnostic, ...] = ()
     degraded: int = 0
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fails: bool = False
 
 
 @functools.cache
@@ -72,7 +76,7 @@ class Run:
 
 def check_paths(
     found: Iterable[Found],
-    options: Options,
+    options: OptionsByFile,
     stdin_path: Path | None = None,
     *,
     cached: bool = False,
@@ -82,17 +86,14 @@ def check_paths(
 
     `cached`: results are kept on disk, and asked for there first. `workers` examine what is left, if there are any.
     """
-    for result in _results(found, options, stdin_path, cached, workers):
-        yield reported(result[0], options, data=result[1])
-
-
-_Result = tuple[Examination, "bytes | None"]
+    for one, result in _results(found, options, stdin_path, cached, workers):
+        yield reported(result, one.options, data=None if one.on_disk else one.data)
 
 
 def _results(
-    found: Iterable[Found], options: Options, stdin_path: Path | None, cached: bool, workers: Workers | None
+    found: Iterable[Found], options: OptionsByFile, stdin_path: Path | None, cached: bool, workers: Workers | None
 ) -> Iterator[_Result]:
-    """What became of each file, in order, with the bytes of one that is not on disk."""
+    """What became of each file, in order."""
     caches = _Caches(cached)
     try:
         known = (_known(each, options, stdin_path, caches) for each in found)
@@ -110,6 +111,7 @@ class _Asked:
 
     path: Path
     root: Path
+    options: Options
     data: bytes | None = None
     result: Examination | None = None
     on_disk: bool = True
@@ -120,22 +122,26 @@ class _Asked:
         return self.result is None and self.on_disk
 
 
-def _known(each: Found, options: Options, stdin_path: Path | None, caches: _Caches) -> _Asked:
+_Result = tuple[_Asked, Examination]
+
+
+def _known(each: Found, asked: OptionsByFile, stdin_path: Path | None, caches: _Caches) -> _Asked:
     path = (stdin_path or Path("<stdin>")) if each.path == STDIN else each.path
+    options = asked.of(path)
     root = rooted(options, path)
     if each.problem is not None:
-        return _Asked(path, root, result=failed(path, UNREADABLE, each.problem))
+        return _Asked(path, root, options, result=failed(path, UNREADABLE, each.problem))
     if each.path == STDIN:
-        return _Asked(path, root, sys.stdin.buffer.read(), on_disk=False)
+        return _Asked(path, root, options, sys.stdin.buffer.read(), on_disk=False)
     try:
         data = path.read_bytes()
     except OSError as error:
-        return _Asked(path, root, result=failed(path, UNREADABLE, error.strerror or str(error)))
+        return _Asked(path, root, options, result=failed(path, UNREADABLE, error.strerror or str(error)))
     cache = caches.of(root)
     if cache is None:
-        return _Asked(path, root, data)
+        return _Asked(path, root, options, data)
     digest = cache.digest(data)
-    return _Asked(path, root, data, cache.get(path, digest), digest=digest)
+    return _Asked(path, root, options, data, cache.get(path, digest, options.knowledge), digest=digest)
 
 
 def _one_by_one(asked: Iterable[_Asked], caches: _Caches) -> Iterator[_Result]:
@@ -147,9 +153,9 @@ def _one_by_one(asked: Iterable[_Asked], caches: _Caches) -> Iterator[_Result]:
 
             loaders = loaders or Loaders()
             assert one.data is not None
-            result = examine(one.data, one.path, one.root, loaders)
+            result = examine(one.data, one.path, one.root, loaders, one.options.knowledge)
             _keep(one, result, caches)
-        yield result, None if one.on_disk else one.data
+        yield one, result
 
 
 def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> Iterator[_Result]:
@@ -162,7 +168,7 @@ def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> I
         for one in asked:
             waiting.append(replace(one, data=None) if one.is_open else one)
             if one.is_open:
-                yield one.path.absolute().as_posix(), one.root.absolute().as_posix()
+                yield one.path.absolute().as_posix(), one.root.absolute().as_posix(), one.options.knowledge
 
     for result in itertools.chain(results(tasks(), workers), [None]):
         while waiting:
@@ -170,7 +176,7 @@ def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> I
             if one.is_open:
                 assert result is not None
                 _keep(one, result, caches)
-                yield result, None
+                yield one, result
                 break
             yield from _one_by_one([one], caches)
 
@@ -178,7 +184,7 @@ def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> I
 def _keep(one: _Asked, result: Examination, caches: _Caches) -> None:
     cache = caches.of(one.root) if one.on_disk else None
     if cache is not None:
-        cache.put(one.digest, result)
+        cache.put(one.digest, result, one.options.knowledge)
 
 
 class _Caches:
@@ -202,20 +208,22 @@ class _Caches:
             cache.close()
 
 
-def check_file(path: Path, options: Options, loaders: Loaders | None = None) -> FileReport:
+def check_file(path: Path, asked: OptionsByFile, loaders: Loaders | None = None) -> FileReport:
     """Read one file and check it. `loaders` is shared by the files of a run."""
     from torchmode_lint.examine import Loaders, read
 
-    return reported(read(path, rooted(options, path), loaders or Loaders()), options)
+    options = asked.of(path)
+    return reported(read(path, rooted(options, path), loaders or Loaders(), options.knowledge), options)
 
 
 def check_bytes(
-    data: bytes, path: Path, options: Options, loaders: Loaders | None = None, *, suppress: bool = True
+    data: bytes, path: Path, asked: OptionsByFile, loaders: Loaders | None = None, *, suppress: bool = True
 ) -> FileReport:
     """Check what stands, or would stand, in the file at `path`. `suppress` False leaves `# noqa` to the caller."""
     from torchmode_lint.examine import Loaders, examine
 
-    result = examine(data, path, rooted(options, path), loaders or Loaders())
+    options = asked.of(path)
+    result = examine(data, path, rooted(options, path), loaders or Loaders(), options.knowledge)
     return reported(result, options, suppress=suppress, data=data)
 
 
@@ -244,6 +252,7 @@ def reported(result: Examination, options: Options, *, suppress: bool = True, da
         tuple(map(_with_places, result.errors)),
         result.degraded,
         quoted,
+        any(map(options.fail_on.at, found)),
     )
 
 

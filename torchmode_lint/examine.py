@@ -19,10 +19,12 @@ from torchmode_lint.analysis.project import Project
 from torchmode_lint.diagnostic import Diagnostic
 from torchmode_lint.discovery import find_files
 from torchmode_lint.flow.cfg import Code
+from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, Finding, Inputs, State, failed
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.source import SourceFile, parse_source
 from torchmode_lint.text import UNREADABLE, SourceError, decode
+from torchmode_lint.torch_api import told, told_words
 
 # A file that holds none of these words uses neither torch nor a library built on it: no rule can speak.
 SCREEN_WORDS = (
@@ -36,32 +38,40 @@ class Loaders:
     """What the files of one run share of their projects: the files that they import, read once."""
 
     def __init__(self) -> None:
-        self._last: tuple[Path, Loader] | None = None
+        self._last: tuple[Path, Knowledge, Loader] | None = None
 
-    def of(self, root: Path) -> Loader:
-        """The loader of the project of the file that is next. Files come ordered by project: the last one is kept."""
-        if self._last is None or self._last[0] != root:
-            self._last = (root, Loader(Project(root, lambda: (found.path for found in find_files([root])))))
-        self._last[1].trim()
-        return self._last[1]
+    def of(self, root: Path, knowledge: Knowledge) -> Loader:
+        """The loader of the project of the file that is next, by what its configuration says of names.
+
+        Files come ordered by project: the last one is kept.
+        """
+        if self._last is None or self._last[:2] != (root, knowledge):
+            files = lambda: (found.path for found in find_files([root]))  # noqa: E731
+            self._last = (root, knowledge, Loader(Project(root, files)))
+        self._last[2].trim()
+        return self._last[2]
 
 
-def read(path: Path, root: Path, loaders: Loaders) -> Examination:
+def read(path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHING) -> Examination:
     """Read one file and examine it; `root` is the folder that the imports of its project start from."""
     try:
         data = path.read_bytes()
     except OSError as error:
         return failed(path, UNREADABLE, error.strerror or str(error))
-    return examine(data, path, root, loaders)
+    return examine(data, path, root, loaders, knowledge)
 
 
-def examine(data: bytes, path: Path, root: Path, loaders: Loaders) -> Examination:
-    """Examine what stands, or would stand, in the file at `path`."""
+def examine(data: bytes, path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHING) -> Examination:
+    """Examine what stands, or would stand, in the file at `path`; `knowledge` is what its configuration says."""
+    with told(knowledge):
+        return _examine(data, path, loaders.of(root, knowledge))
+
+
+def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
     at = path.absolute()
     if not may_matter(data) and (at.suffix == ".ipynb" or _well_formed(data)):
         return Examination(at.as_posix(), State.SKIPPED)
     try:
-        loader = loaders.of(root)
         source = _source(data, at, loader.project)
         return _examined(source, at, loader)
     except SourceError as error:
@@ -139,7 +149,7 @@ def _in_order(found: Iterable[Finding]) -> list[Finding]:
 
 def may_matter(data: bytes) -> bool:
     """Whether a file with these bytes can hold a diagnostic at all: the screen before any parsing."""
-    return any(word in data for word in SCREEN_WORDS)
+    return any(word in data for word in SCREEN_WORDS) or any(word.encode() in data for word in told_words())
 
 
 def _well_formed(data: bytes) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.config import ConfigurationError
 from torchmode_lint.deep import on_deep_stack
+from torchmode_lint.knowledge import Knowledge
 from torchmode_lint.outcome import Examination, failed
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ BATCH = 6
 BATCHES_IN_FLIGHT = 4  # for each worker
 ATTEMPTS = 3
 
-Task: TypeAlias = "tuple[str, str]"  # a file and the root of its project, both absolute
+# a file and the root of its project, both absolute, and what its configuration says of names
+Task: TypeAlias = "tuple[str, str, Knowledge]"
 Batch: TypeAlias = "tuple[Task, ...]"
 
 
@@ -147,7 +149,7 @@ def examined(batch: Batch) -> list[Examination]:
     from torchmode_lint.examine import read
 
     loaders = _loaders()
-    return on_deep_stack(lambda: [read(Path(path), Path(root), loaders) for path, root in batch])
+    return on_deep_stack(lambda: [read(Path(path), Path(root), loaders, known) for path, root, known in batch])
 
 
 @functools.cache

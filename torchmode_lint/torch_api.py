@@ -2,14 +2,20 @@
 
 Nothing here imports torch. A name that is not listed is looked up by its longest listed prefix
 ("torch.nn.functional." ends in a dot), so that new functions of a known namespace get its usual
-effect. The facts behind the tables were measured on torch 2.13.
+effect. The facts behind the tables were measured on torch 2.13. What a project's configuration tells of further
+names holds within `told`, and comes first.
 """
 
 from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+
+from torchmode_lint.knowledge import NOTHING, Knowledge
 
 
 class Effect(enum.Enum):
@@ -63,6 +69,9 @@ class Effect(enum.Enum):
     SUPPRESS = enum.auto()
     WRAPS = enum.auto()
     NAMESPACE = enum.auto()  # an object with its keyword arguments as attributes
+    TO_TRAIN = enum.auto()  # puts its first argument into train mode and returns it, or lends it to a with statement
+    TO_EVAL = enum.auto()  # the same with eval mode
+    ZERO_GRADIENTS = enum.auto()  # clears the gradients of its arguments; of all, where it is given none
     UNKNOWN = enum.auto()
 
 
@@ -390,9 +399,45 @@ _PRETRAINED_METHODS = ("from_pretrained",)
 _PRETRAINED_LIBRARIES = ("transformers.", "diffusers.", "pytorch_transformers.", "pytorch_pretrained_bert.", "peft.")
 
 
+_TOLD: ContextVar[tuple[Knowledge, Mapping[str, Effect]]] = ContextVar("told", default=(NOTHING, {}))
+
+
+@contextmanager
+def told(knowledge: Knowledge) -> Iterator[None]:
+    """What a project's configuration says holds meanwhile, in this thread."""
+    effects = {
+        **dict.fromkeys(knowledge.module_factories, Effect.FACTORY),
+        **dict.fromkeys(knowledge.eval_factories, Effect.PRETRAINED),
+        **{name: Effect.TO_EVAL if mode == "eval" else Effect.TO_TRAIN for name, mode in knowledge.mode_switchers},
+        **dict.fromkeys(knowledge.no_grad_helpers, Effect.GRAD_OFF),
+        **dict.fromkeys(knowledge.zero_grad_helpers, Effect.ZERO_GRADIENTS),
+    }
+    before = _TOLD.set((knowledge, effects))
+    try:
+        yield
+    finally:
+        _TOLD.reset(before)
+
+
+def is_told(name: str) -> bool:
+    """Whether the project's configuration says what this name does."""
+    return name in _TOLD.get()[1]
+
+
+def told_words() -> frozenset[str]:
+    """The packages whose names the project's configuration speaks of."""
+    return frozenset(name.partition(".")[0] for name in _TOLD.get()[1])
+
+
+def runs_before(version: tuple[int, int]) -> bool:
+    """Whether the code is meant to run on an older torch than this, too; not where nothing is said."""
+    oldest = _TOLD.get()[0].torch_version
+    return oldest is not None and oldest < version
+
+
 def effect_of(name: str) -> Effect:
     """What calling the external name does; UNKNOWN where nothing is said of it."""
-    direct = EFFECTS.get(name)
+    direct = _TOLD.get()[1].get(name) or EFFECTS.get(name)
     if direct is not None:
         return direct
     if name.endswith(_PRETRAINED_METHODS) and name.startswith(_PRETRAINED_LIBRARIES):
@@ -417,7 +462,7 @@ def described(name: str, *, whole_libraries: bool) -> bool:
 
     `whole_libraries`: or as one of a library that takes over part of the protocol.
     """
-    return name in EFFECTS or (whole_libraries and effect_of(name) is Effect.LIBRARY)
+    return name in EFFECTS or is_told(name) or (whole_libraries and effect_of(name) is Effect.LIBRARY)
 
 
 def is_inferer(kind: str) -> bool:

@@ -20,7 +20,7 @@ from torchmode_lint.source import parse_source, read_source
 from torchmode_lint.text import SourceError
 
 IMPORTS = "import torch\nfrom torch import nn\n\n"
-RULES = Options(isolated=True, confidence=Confidence.POSSIBLE)
+RULES = Options(confidence=Confidence.POSSIBLE)
 
 
 def interpret(text: str) -> Program:

@@ -38,7 +38,7 @@ class Agreement:
 
 
 def compare(text: str) -> Agreement:
-    found = check_source(parse_source(text.encode(), NAME), Options(isolated=True))
+    found = check_source(parse_source(text.encode(), NAME), Options())
     reported: dict[str, Confidence] = {}
     for each in found:
         reported[each.code] = max(each.confidence, reported.get(each.code, each.confidence))

@@ -22,6 +22,7 @@ from torchmode_lint.analysis import (
     modes,
     modules,
     operations,
+    told,
     tracking,
     unknown_calls,
 )
@@ -54,6 +55,7 @@ def call(frame: Frame, event: Event, name: str, arguments: Arguments, dst: int |
     effect = effect_of(name)
     if isinstance(decorating, Func) and effect in (Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG):
         # @torch.no_grad without parentheses
+        told.bare_decorator(frame, event, name)
         grad = "on" if effect is Effect.GRAD_ON else "off"
         return v.just(replace(decorating, grad=grad))
     return _effects().get(effect, _unknown)(frame, event, name, arguments)
@@ -62,7 +64,8 @@ def call(frame: Frame, event: Event, name: str, arguments: Arguments, dst: int |
 @cache
 def _effects() -> dict[Effect, Callable[[Frame, Event, str, Arguments], Value]]:
     """The whole table, put together on the first call, as the files with its parts import this one, too."""
-    return {**_EFFECTS, **grad_modes.EFFECTS, **modules.EFFECTS, **operations.EFFECTS, **builtin_functions.EFFECTS}
+    parts = (_EFFECTS, grad_modes.EFFECTS, modules.EFFECTS, operations.EFFECTS, builtin_functions.EFFECTS, told.EFFECTS)
+    return {effect: call for part in parts for effect, call in part.items()}
 
 
 def _dict(frame: Frame, event: Event, arguments: Arguments) -> Value:
@@ -116,20 +119,20 @@ def handed_back(frame: Frame, event: Event, name: str, arguments: Arguments) -> 
 
 
 def _apply(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
-    told = api.APPLYING[name]
-    if told.lent and frame.state.grad is not GradMode.OFF:  # it is those parameters that may get gradients
+    applying = api.APPLYING[name]
+    if applying.lent and frame.state.grad is not GradMode.OFF:  # it is those parameters that may get gradients
         return operations.EFFECTS[Effect.FUNCTIONAL](frame, event, name, arguments)
-    return applied(frame, event, told, arguments)
+    return applied(frame, event, applying, arguments)
 
 
-def applied(frame: Frame, event: Event, told: api.Applying, arguments: Arguments) -> Value:
+def applied(frame: Frame, event: Event, by: api.Applying, arguments: Arguments) -> Value:
     """One of the arguments is applied to others."""
-    what, given = arguments.get(*told.what), arguments.get(*told.to)
+    what, given = arguments.get(*by.what), arguments.get(*by.to)
     if what is None or given is None:
         return unknown_calls.call(frame, event, arguments)
-    inputs = arguments.positional[told.to[0] :] if told.rest else (given,)
+    inputs = arguments.positional[by.to[0] :] if by.rest else (given,)
     packed = v.single(given)
-    if told.packed and isinstance(packed, Tup):
+    if by.packed and isinstance(packed, Tup):
         inputs = packed.items
     return v.join_all([calls.apply(frame, event, callee, Arguments(inputs)) for callee in what])
 

@@ -20,6 +20,7 @@ from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import File, Imported
 from torchmode_lint.flow.events import Variable
+from torchmode_lint.torch_api import is_told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +127,7 @@ class Loader:
         known = self._meant.get(imported)
         if known is None:
             self._meant[imported] = v.TOP  # what a name that means itself gets
-            known = self._bound(imported)
+            known = self._told(imported) or self._bound(imported)
             del self._meant[imported]
             loaded = self.load(imported.path)
             if known is None:
@@ -135,6 +136,11 @@ class Loader:
             if loaded is not None and not self._running:
                 self._meant[imported] = known
         return known
+
+    def _told(self, imported: Imported) -> Value | None:
+        """What the project's configuration speaks of is that, whatever its source says."""
+        names = (f"{module}.{imported.name}" for module in self.project.modules_of(imported.path))
+        return next((v.just(v.Ext(name)) for name in names if is_told(name)), None)
 
     def _bound(self, imported: Imported) -> Value | None:
         loaded = self.load(imported.path)

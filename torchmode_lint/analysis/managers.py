@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint.analysis import calls, doubts
+from torchmode_lint.analysis import calls, doubts, modes
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -26,13 +26,13 @@ def _enter(frame: Frame, event: ev.Enter) -> None:
     state.env[frame.context.code.scope, event.manager] = managers
     before = (state.grad, state.grad_why)
     result = managers
-    modes: list[GradMode] = []
+    switched: list[GradMode] = []
     for atom in managers:
         record = state.heap.get(atom.id) if isinstance(atom, Obj) else None
         if isinstance(record, r.GradSwitch):
             assert isinstance(atom, Obj)
             before = state.saved.get(atom.id, before)
-            modes.append(state.grad if record.mode is GradMode.ENTRY else record.mode)
+            switched.append(state.grad if record.mode is GradMode.ENTRY else record.mode)
         elif isinstance(record, r.Resumable):
             result = _enter_generator(frame, event, record)
             if isinstance(atom, Obj):
@@ -42,10 +42,10 @@ def _enter(frame: Frame, event: ev.Enter) -> None:
             if method is not None and isinstance(atom, Obj):
                 result = calls.call_method(frame, event, method, atom.id, Arguments())
         else:
-            modes.append(before[0])
-    if modes and any(mode is not before[0] for mode in modes):
-        mode = modes[0]
-        for other in modes[1:]:
+            switched.append(before[0])
+    if switched and any(mode is not before[0] for mode in switched):
+        mode = switched[0]
+        for other in switched[1:]:
             mode |= other
         frame.state.grad, frame.state.grad_why = mode, frozenset({frame.point(event)})
     frame.state.saved[event] = before
@@ -76,6 +76,9 @@ def _leave(frame: Frame, event: ev.Leave) -> None:
             method = record.cls.method("__exit__")
             if method is not None and isinstance(atom, Obj):
                 calls.call_method(frame, event, method, atom.id, Arguments((v.NONE, v.NONE, v.NONE)))
+        elif isinstance(record, r.Module):  # lent by what put it into another mode, and may put it back
+            assert isinstance(atom, Obj)
+            modes.blur_mode(frame, atom.id)
     saved = frame.state.saved.get(event.enter)
     if saved is not None:
         frame.state.grad, frame.state.grad_why = saved

@@ -180,6 +180,7 @@ _MEANT = frozenset(
         *(Effect.SHARING, Effect.FACTORY, Effect.PRETRAINED, Effect.OPTIMIZER, Effect.LOADER, Effect.LIBRARY),
         *(Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG, Effect.PARAMETER, Effect.VARIABLE, Effect.BACKWARD),
         *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.TRACE, Effect.COPY, Effect.STATELESS),
+        *(Effect.TO_TRAIN, Effect.TO_EVAL, Effect.ZERO_GRADIENTS),
     }
 )
 

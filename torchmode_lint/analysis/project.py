@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.source import read_source
 from torchmode_lint.text import SourceError
+from torchmode_lint.torch_api import told_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torchmode_lint.source import SourceFile
 
@@ -83,6 +84,17 @@ class Project:
         self._imports.setdefault(at, {})[module, level] = found
         return found
 
+    def modules_of(self, path: Path) -> Iterator[str]:
+        """The names by which absolute imports may mean a file, seen from the folders above it."""
+        parts = [path.parent.name if path.stem == "__init__" else path.stem]
+        folder = path.parent.parent if path.stem == "__init__" else path.parent
+        while True:
+            yield ".".join(parts)
+            if self.root is None or folder == self.root or self.root not in folder.parents:
+                return
+            parts.insert(0, folder.name)
+            folder = folder.parent
+
     def behind(self, files: Iterable[Path]) -> tuple[tuple[str, ...], frozenset[str]]:
         """These files and all that their imports have led to; the last parts of the names of modules asked for."""
         behind: dict[Path, None] = {}
@@ -136,14 +148,20 @@ class Project:
         return source
 
     def knows_torch(self, source: SourceFile) -> bool:
-        """Whether a file imports torch or a library built on it, itself or through files of the project."""
+        """Whether a file imports torch, a library built on it or one that the configuration speaks of.
+
+        Itself, or through files of the project.
+        """
         seen: set[Path] = set()
+        words = told_words()
         pending = [(Path(source.path), _mentions(source.text))]
         while pending and len(seen) < MAX_LOOKED_AT:
             path, mentions = pending.pop(0)
             if mentions.torch:
                 return True
             for level, module in mentions.imports:
+                if module.partition(".")[0] in words:
+                    return True
                 found = self.find(path, module, level)
                 if found is not None and found not in seen:
                     seen.add(found)

@@ -99,7 +99,7 @@ def check(
     from torchmode_lint.engine import check_paths, enabled_rules
     from torchmode_lint.parallel import usable_cores, workers
 
-    options = Options(select, ignore, Confidence[confidence.upper()], project_root, isolated)
+    options = Options(select, ignore, Confidence[confidence.upper()], project_root)
     start = time.perf_counter()
     found = list(find_files(paths))
     if shard is not None:

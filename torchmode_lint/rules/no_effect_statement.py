@@ -39,6 +39,8 @@ results.
 - Objects of a type it does not know: `batch.to(device)` of a project's own class may well work in place.
 - Other results that are dropped, such as `x.clamp(0, 1)` or `x.float()`.
 - Statements that are there for their exception, inside `try` or `assertRaises`.
+- `@torch.no_grad` without parentheses, which torch takes from 2.1 on, unless the option `torch-version` names an
+  older one.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ from torchmode_lint.rule import Rule
 _MESSAGES = {
     "method": "`{what}` is named but not called: add the parentheses",
     "grad mode": "a grad mode is made and dropped, so nothing changes: use it in a `with` statement or as a decorator",
+    "bare": "`@{what}` without parentheses needs torch 2.1, and this code is to run on older ones: add them",
     "tensor": "`{what}` returns another tensor and leaves this one alone: use what it returns",
 }
 

@@ -124,7 +124,7 @@ class _Said:
         self._copy = root / _FOLDER.parent.name / _FOLDER.name
         shutil.copytree(_FOLDER, self._copy, ignore=shutil.ignore_patterns("__pycache__"))
         self._loaders = Loaders()
-        self._options = Options(isolated=True, project_root=root)
+        self._options = Options(project_root=root)
         self._known: dict[Path, tuple[Diagnostic, ...]] = {}
 
     def of(self, run: Callable[[], Figures]) -> set[str]:
