@@ -21,6 +21,14 @@ class ConfigurationError(Exception):
     """The call itself is wrong: a message for the user and exit code 2, before any file is read."""
 
 
+class UnknownRule(ConfigurationError):
+    """A word that means no rule; `near` says which one comes near."""
+
+    def __init__(self, word: str, near: str) -> None:
+        super().__init__(f"unknown rule {word!r}{near}")
+        self.word = word
+
+
 class FailOn(enum.Enum):
     """Which diagnostics make the exit code 1."""
 
@@ -71,13 +79,13 @@ class OptionsByFile(Protocol):
 def codes_of(words: Iterable[str], names: Mapping[str, str]) -> frozenset[str]:
     """The codes that `words` mean, `names` being every rule's code and name.
 
-    Raises `ConfigurationError` for a word that means nothing, with the nearest one that does.
+    Raises `UnknownRule` for a word that means nothing, with the nearest one that does.
     """
     found: set[str] = set()
     for word in words:
         codes = {code for code, name in names.items() if code.startswith(word.upper()) or name == word.lower()}
         if not word or not codes:
-            raise ConfigurationError(f"unknown rule {word!r}{nearest(word, names)}")
+            raise UnknownRule(word, nearest(word, names))
         found |= codes
     return frozenset(found)
 

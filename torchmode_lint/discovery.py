@@ -10,11 +10,14 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pathspec
+
+LeftOut: TypeAlias = "Callable[[Path, bool], bool]"
 
 STDIN = Path("-")
 ROOT_MARKS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
@@ -44,11 +47,19 @@ class _Ignore:
         return self.spec.check_file(inside + "/" if is_folder else inside).include
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[Found]:
-    """Every file to look at, once, in a fixed order: the call's paths as given, folders by name."""
+def by_name(path: Path, is_folder: bool) -> bool:
+    """What a walk leaves out where nobody says anything else: folders of copies and of what is generated."""
+    return is_folder and path.name in _SKIPPED_FOLDERS
+
+
+def find_files(paths: Iterable[Path], left_out: LeftOut = by_name) -> Iterator[Found]:
+    """Every file to look at, once, in a fixed order: the call's paths as given, folders by name.
+
+    `left_out` says of an absolute path, and whether it is a folder, that a walk passes over it.
+    """
     seen: set[str] = set()
     for path in paths:
-        for found in _below(path) if path != STDIN and os.path.isdir(path) else (Found(path),):
+        for found in _below(path, left_out) if path != STDIN and os.path.isdir(path) else (Found(path),):
             key = os.path.abspath(found.path)
             if key not in seen:
                 seen.add(key)
@@ -64,20 +75,20 @@ def project_root(folder: Path) -> Path | None:
     return None
 
 
-def _below(folder: Path) -> Iterator[Found]:
+def _below(folder: Path, left_out: LeftOut) -> Iterator[Found]:
     top = folder.absolute()
     ignores = _ignores_above(top)
     if _ignored(top, True, ignores):
         ignores = ()  # the user asks for this very folder
     empty = True
-    for found in _walk(folder, top, ignores):
+    for found in _walk(folder, top, ignores, left_out):
         empty = False
         yield found
     if empty:
         yield Found(folder, "no Python file here, or all are ignored")
 
 
-def _walk(shown: Path, folder: Path, ignores: Sequence[_Ignore]) -> Iterator[Found]:
+def _walk(shown: Path, folder: Path, ignores: Sequence[_Ignore], left_out: LeftOut) -> Iterator[Found]:
     """The files below `folder`, which the user knows as `shown`; ignored folders are not entered."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -89,9 +100,11 @@ def _walk(shown: Path, folder: Path, ignores: Sequence[_Ignore]) -> Iterator[Fou
         path = folder / entry.name
         is_folder = entry.is_dir(follow_symlinks=False)
         if is_folder:
-            if not _skipped_folder(path) and not _ignored(path, True, ignores):
-                yield from _walk(shown / entry.name, path, ignores)
-        elif entry.name.endswith(".py") and _regular(entry) and not _ignored(path, False, ignores):
+            if not _skipped_folder(path) and not left_out(path, True) and not _ignored(path, True, ignores):
+                yield from _walk(shown / entry.name, path, ignores, left_out)
+        elif not entry.name.endswith(".py") or not _regular(entry):
+            continue
+        elif not left_out(path, False) and not _ignored(path, False, ignores):
             yield Found(shown / entry.name)
 
 
@@ -104,7 +117,6 @@ def _skipped_folder(path: Path) -> bool:
     name = path.name
     return (
         name.startswith(".")
-        or name in _SKIPPED_FOLDERS
         or name.endswith(".egg-info")
         or os.path.exists(path / "pyvenv.cfg")
         or os.path.isdir(path / "conda-meta")

@@ -49,11 +49,19 @@ class FileReport:
 
 
 @functools.cache
+def rule_names() -> Mapping[str, str]:
+    """Every rule's code and name."""
+    from torchmode_lint.rules import ALL_RULES
+
+    return {rule.code: rule.name for rule in ALL_RULES}
+
+
+@functools.cache
 def enabled_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Rule, ...]:
     """The rules a run applies. Raises `ConfigurationError` for a word that means no rule."""
     from torchmode_lint.rules import ALL_RULES
 
-    names = {rule.code: rule.name for rule in ALL_RULES}
+    names = rule_names()
     codes = (codes_of(select, names) if select else names.keys()) - codes_of(ignore, names)
     return tuple(rule for rule in ALL_RULES if rule.code in codes)
 
@@ -68,6 +76,10 @@ class Run:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         return [each for report in self.reports for each in report.diagnostics]
+
+    @property
+    def fails(self) -> bool:
+        return any(report.fails for report in self.reports)
 
     @property
     def errors(self) -> list[Diagnostic]:

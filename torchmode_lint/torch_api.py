@@ -429,6 +429,14 @@ def told_words() -> frozenset[str]:
     return frozenset(name.partition(".")[0] for name in _TOLD.get()[1])
 
 
+_MOVES = frozenset({Effect.TO_TRAIN, Effect.TO_EVAL, Effect.GRAD_OFF, Effect.ZERO_GRADIENTS})
+
+
+def told_moves() -> frozenset[str]:
+    """The last words of the names that the project's configuration says move a state of the protocol."""
+    return frozenset(name.rpartition(".")[2] for name, effect in _TOLD.get()[1].items() if effect in _MOVES)
+
+
 def runs_before(version: tuple[int, int]) -> bool:
     """Whether the code is meant to run on an older torch than this, too; not where nothing is said."""
     oldest = _TOLD.get()[0].torch_version

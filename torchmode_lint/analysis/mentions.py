@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.flow import events as ev
-from torchmode_lint.torch_api import Effect, effect_of
+from torchmode_lint.torch_api import Effect, effect_of, told_moves
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
@@ -84,9 +84,10 @@ _ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
 
 def moves(code: Code) -> bool:
     """Whether a code object itself names a move of the protocol, or applies something that it was given."""
+    alone = _ALONE | told_moves()
     for name, call in named_callees(code):
         *first, last = name.split(".")
-        if last in _ALONE or last in _MOVES or _NAMESPACES.intersection(first):
+        if last in alone or last in _MOVES or _NAMESPACES.intersection(first):
             return True
         if call is not None and (name.startswith("self.") or name in {p.name for p in code.parameters}):
             return True
@@ -102,6 +103,7 @@ class Relevance:
     def __init__(self, by_name: dict[str, list[Code]], names: Names) -> None:
         self._by_name = by_name
         self._names = names
+        self._alone = _ALONE | told_moves()
         self._steps: dict[Code, frozenset[Code] | None] = {}
         self._outside: dict[Code, tuple[str, ...]] = {}
         self._nothing: set[Code] = set()  # lead nowhere
@@ -143,10 +145,10 @@ class Relevance:
         if code not in self._steps:
             steps: set[Code] = set()
             outside: dict[str, None] = {}
-            alone = any(_ALONE.intersection(decorator.split(".")) for decorator in code.decorators)
+            alone = any(self._alone.intersection(decorator.split(".")) for decorator in code.decorators)
             for name, call in () if alone else named_callees(code):
                 *first, last = name.split(".")
-                if last in _ALONE or _NAMESPACES.intersection(first):
+                if last in self._alone or _NAMESPACES.intersection(first):
                     alone = True
                     break
                 if name == _CALLS_BASE:  # of some class or other: all of them would be taken for called
@@ -199,6 +201,7 @@ class Plain:
 
 def plain(code: Code, names: Names) -> Plain | None:
     """What a code object does if neither it nor anything it may call names the protocol; None if one does."""
+    alone = _ALONE | told_moves()
     seen: set[Code] = set()
     reads: set[str] = set()
     writes: set[str] = set()
@@ -214,7 +217,7 @@ def plain(code: Code, names: Names) -> Plain | None:
         asked = sum(map(_asked_about, at.walk()), Counter[str]())
         for name, call in named_callees(at):
             last = name.rpartition(".")[2]
-            if last in _ALONE or ("." in name and last in _ATTRIBUTES and (call is not None or last not in _COUNTERS)):
+            if last in alone or ("." in name and last in _ATTRIBUTES and (call is not None or last not in _COUNTERS)):
                 return None
             reads.add(last)
             if call is not None:

@@ -28,6 +28,7 @@ from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import SetAttribute, Variable
 from torchmode_lint.protocol import Gradients, GradMode, Mode
+from torchmode_lint.torch_api import told_moves
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
@@ -50,7 +51,8 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Pro
     `callers` are other files that call its functions: what they call has callers, and is no root.
     """
     drops = DROPPING.search(source.text)
-    if not (drops or PROTOCOL.search(source.text)) or not loader.project.knows_torch(source):
+    moves = PROTOCOL.search(source.text) or any(word in source.text for word in told_moves())
+    if not (drops or moves) or not loader.project.knows_torch(source):
         return Program(source)
     interpreter = Interpreter(Program(source), loader)
     for _ in range(MAX_ROUNDS):

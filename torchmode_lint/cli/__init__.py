@@ -13,6 +13,7 @@ import click
 
 from torchmode_lint import __version__
 from torchmode_lint.cli.check import check
+from torchmode_lint.cli.config import config
 from torchmode_lint.cli.confirm import confirm
 from torchmode_lint.cli.kept import clean, merge
 from torchmode_lint.cli.rule import rule
@@ -32,5 +33,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a checked file may hold what the terminal cannot show
 
 
-for command in (check, clean, confirm, merge, rule):
+for command in (check, clean, config, confirm, merge, rule):
     main.add_command(command)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED, words
+from torchmode_lint.cli.options import configured
+from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED
 
 if TYPE_CHECKING:
+    from torchmode_lint.configuration import Configuration
     from torchmode_lint.engine import FileReport
 
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
 _FILES_FOR_WORKERS = 12  # from which on other processes are worth starting
-_CONFIDENCES = ("certain", "likely", "possible")
 _FORMATS = ("text", "concise", "json")
 
 
@@ -35,28 +36,7 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@click.option(
-    "--select",
-    multiple=True,
-    callback=words,
-    metavar="RULES",
-    help="Only these rules: codes, prefixes of codes or names, separated by commas.",
-)
-@click.option("--ignore", multiple=True, callback=words, metavar="RULES", help="Not these rules; wins over --select.")
-@click.option(
-    "--confidence",
-    type=click.Choice(_CONFIDENCES),
-    default="likely",
-    show_default=True,
-    help="Report what is at least this sure.",
-)
-@click.option(
-    "--project-root",
-    type=click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True),
-    help="The folder that the project's imports start from.  [default: for each file the nearest folder upwards "
-    "with pyproject.toml, setup.cfg, setup.py or .git]",
-)
-@click.option("--isolated", is_flag=True, help="Read no configuration files.")
+@configured
 @click.option("--output-format", type=click.Choice(_FORMATS), default="text", show_default=True)
 @click.option("--no-cache", is_flag=True, help="Neither use results of earlier runs nor keep those of this one.")
 @click.option(
@@ -73,52 +53,60 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
     type=click.Path(path_type=Path),
     help="The path that `-`, standard input, stands for.",
 )
+@click.option("--show-settings", is_flag=True, help="Print what is asked for each path, and what asks for it.")
 def check(
     paths: tuple[Path, ...],
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    confidence: str,
-    project_root: Path | None,
-    isolated: bool,
+    configuration: Configuration,
     output_format: str,
     no_cache: bool,
     jobs: int | None,
     executor: str | None,
     shard: tuple[int, int] | None,
     stdin_filename: Path | None,
+    show_settings: bool,
 ) -> None:
     """Check files and folders; `-` is standard input.
 
     Folders are walked for .py files, leaving out what .gitignore ignores, virtual environments, caches,
-    hidden folders and build folders. A path named here is always checked.
+    hidden folders and build folders. A path named here is always checked. Options may also stand in
+    torchmode-lint.toml or in [tool.torchmode-lint] of pyproject.toml: see `torchmode-lint config`.
     """
-    from torchmode_lint.config import ConfigurationError, Options
+    from torchmode_lint.config import ConfigurationError
     from torchmode_lint.deep import on_deep_stack
-    from torchmode_lint.diagnostic import Confidence
     from torchmode_lint.discovery import find_files
-    from torchmode_lint.engine import check_paths, enabled_rules
+    from torchmode_lint.engine import check_paths
     from torchmode_lint.parallel import usable_cores, workers
 
-    options = Options(select, ignore, Confidence[confidence.upper()], project_root)
     start = time.perf_counter()
-    found = list(find_files(paths))
-    if shard is not None:
-        part, parts = shard
-        found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
     jobs = jobs or usable_cores()
-    few = executor is None and (jobs == 1 or len(found) < _FILES_FOR_WORKERS)
     try:
-        if select or ignore:
-            enabled_rules(options.select, options.ignore)
+        if show_settings:
+            _show_settings(paths, configuration)
+            return
+        named = (path for path in paths if not configuration.leaves_out_even(path))
+        found = list(find_files(named, configuration.leaves_out))
+        for each in found:  # what is wrong with the options is said before any file is looked into
+            configuration.of(each.path)
+        if shard is not None:
+            part, parts = shard
+            found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
+        few = executor is None and (jobs == 1 or len(found) < _FILES_FOR_WORKERS)
         with contextlib.ExitStack() as stack:
             pool = None if few else stack.enter_context(workers(executor, jobs))
-            reports = check_paths(found, options, stdin_filename, cached=not no_cache, workers=pool)
+            reports = check_paths(found, configuration, stdin_filename, cached=not no_cache, workers=pool)
             code = on_deep_stack(lambda: _show(_with_progress(reports, len(found)), start, output_format))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(code)
+
+
+def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:
+    for path in paths:
+        click.echo(f"# {path}")
+        for name, setting in configuration.settings(path):
+            click.echo(f"{name} = {setting.text}  # {setting.origin}")
 
 
 def _show(reports: Iterable[FileReport], start: float, output_format: str) -> int:
@@ -129,7 +117,7 @@ def _show(reports: Iterable[FileReport], start: float, output_format: str) -> in
     run = Run(every, time.perf_counter() - start)
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     click.echo(FORMATS[output_format](run, colour), nl=False, color=colour)
-    return FAILED if run.errors else FOUND if run.diagnostics else CLEAN
+    return FAILED if run.errors else FOUND if run.fails else CLEAN
 
 
 def _with_progress(reports: Iterator[FileReport], count: int) -> Iterator[FileReport]:
