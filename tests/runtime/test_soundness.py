@@ -28,15 +28,6 @@ from torchmode_lint.source import parse_source
 
 FILES = sorted([*FIXTURES.glob("*/bad.py"), *FIXTURES.glob("*/good.py"), *EXAMPLES.glob("*.py")])
 FILES += [Path(str(inspect.getsourcefile(each.good))) for each in experiments()]
-# what the analysis says wrongly today, and why
-WRONG = {
-    "leaf_with_nothing_behind": "a backward that starts from nothing is taken to fill what it was meant to fill",
-    "backward_without_graph bad": "the same, in an experiment",
-    "exported_in_train_mode": "an export counts as made without gradients, whatever the grad mode",
-    "main_overridden_train": "the part that an optimizer owns is not seen in a forward that is called by its name",
-    "resume": "a loss that a generator yields is walked by whoever resumes it, which is not followed",
-    "penalty_only": "a penalty on bare parameters fills their gradients without a forward",
-}
 
 
 class Abstract:
@@ -57,7 +48,7 @@ class Abstract:
         for step in program.steps:
             span = program.span(step.event, step.context)
             for line in range(span.line, span.end_line + 1):
-                self.gradients[line] |= step.optimizer.grads
+                self.gradients[line] |= step.optimizer.admitted
         for backward in program.backwards:
             at = program.span(backward.event, backward.context)
             for key, traced in backward.graphs:
@@ -125,13 +116,7 @@ def outside(path: Path) -> tuple[list[str], int]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_what_happens_is_inside_the_abstract_state(path: Path) -> None:
-    wrong, _ = outside(path)
-    assert [one for one in wrong if one.split(":")[0] not in WRONG] == []
-
-
-def test_what_is_known_to_be_wrong_is_wrong_still() -> None:
-    wrong = {one.split(":")[0] for path in FILES for one in outside(path)[0]}
-    assert wrong == set(WRONG)
+    assert outside(path)[0] == []
 
 
 def test_most_events_are_compared() -> None:

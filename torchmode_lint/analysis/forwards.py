@@ -42,7 +42,9 @@ def forward(
     inputs_grad = _require_grad(inputs)
     # data, not labels: what a loss is compared with may be volatile without being looked at by autograd
     volatile = any(t.volatile for t in frame.tensors(arguments.first))
-    grad = GradMode.OFF if volatile or exported or by_method in api.WITHOUT_GRADIENTS else frame.state.grad
+    grad = GradMode.OFF if volatile or by_method in api.WITHOUT_GRADIENTS else frame.state.grad
+    if exported:
+        grad |= GradMode.OFF  # some exporters switch it off
     off = GradMode.OFF in grad
     items = branches.items_of(frame.state, frame.context.code.scope)
     if not off and direct:
@@ -78,11 +80,11 @@ def forward(
     for made in (site, *layers.values()):
         frame.run.owners[made.event, made.context] = frozenset({identity, *extra})
     data = frozenset({site}).union(*(t.data for t in inputs))
-    if grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
+    if exported or grad is GradMode.OFF or (record.frozen is Truth.YES and inputs_grad is Truth.NO):
         free = Tensor(data=data, leaf=Truth.YES, grad=Truth.NO, exact=direct)
         if _switches_on(record):
             return v.just(replace(free, leaf=Truth.MAYBE, grad=Truth.MAYBE))
-        if grad is not GradMode.OFF:
+        if not exported and grad is not GradMode.OFF:
             unknown = [a for value in arguments.all() for a in frame.reach(value) if calls.may_hide_tensor(frame, a)]
             if _was_handed_on(frame, identity):
                 free = replace(free, grad=Truth.MAYBE)

@@ -12,7 +12,7 @@ from torchmode_lint.analysis import doubts, tracking
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.program import Backward, GradRead, Key, Step
-from torchmode_lint.analysis.relations import covered, has_remainder, relation
+from torchmode_lint.analysis.relations import covered, has_remainder, relation, with_parts
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
 from torchmode_lint.protocol import GRADIENTS, GRAPH, Gradients, Graph, Truth
 
@@ -72,7 +72,7 @@ def backward(
             if before is not None:
                 state.graphs[site] = replace(before, status=before.status | Graph.LIVE)
     if accumulates:
-        _fill(frame, event, tensors, may)
+        _fill(frame, event, may, surely=not own or _without_graph(frame, value) is None)
     else:
         doubts.doubt(frame)  # what is asked for by `autograd.grad` may be put into `.grad` by hand
 
@@ -97,31 +97,35 @@ def _is_rootless(t: Tensor) -> bool:
 
 def _note_ownership(frame: Frame, may: frozenset[Site]) -> None:
     """Remember of each forward that is walked whether any optimizer may own what it applied."""
-    optimizers = [one for one in frame.state.heap.values() if isinstance(one, r.Optimizer)]
+    state = frame.state
+    optimizers = [one for one in state.heap.values() if isinstance(one, r.Optimizer)]
     for site in may:
-        modules = frame.run.owners.get((site.event, site.context), frozenset())
+        modules = with_parts(state, frame.run.owners.get((site.event, site.context), frozenset()))
         sure = bool(optimizers) and bool(modules)
         nobody = sure and all(relation(one.owns, modules) is Truth.NO for one in optimizers)
         (frame.run.program.unowned if nobody else frame.run.program.owned).add(tracking.key(site))
 
 
-def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site]) -> None:
+def _fill(frame: Frame, event: Event, may: frozenset[Site], *, surely: bool) -> None:
+    """A backward adds to the gradients of what was applied; to those of a part of it perhaps, as without `surely`."""
     modules: set[Identity] = set()
     for site in may:
         modules |= frame.run.owners.get((site.event, site.context), frozenset())
+    parts = with_parts(frame.state, modules)
     optimizers = [(key, one) for key, one in frame.state.heap.items() if isinstance(one, r.Optimizer)]
     point = frozenset({frame.point(event)})
     for key, optimizer in optimizers:
         reached = relation(optimizer.owns, modules) if modules else Truth.MAYBE
         doubts.doubt(frame, key)  # where it is not filled, it is not told so for sure
         optimizer = replace(optimizer, doubted=True)
-        if reached is Truth.NO:
+        through_parts = reached is Truth.NO and relation(optimizer.owns, parts) is not Truth.NO
+        if reached is Truth.NO and not through_parts:
             continue
         if reached is Truth.MAYBE and (len(optimizers) > 1 and optimizer.owns is not None and modules):
             continue
         after = GRADIENTS.step(optimizer.grads, "backward")
         mixed = point if Gradients.MIXED in after and Gradients.STALE in optimizer.grads else optimizer.mixed
-        if reached is Truth.MAYBE and len(optimizers) > 1:
+        if through_parts or not surely or (reached is Truth.MAYBE and len(optimizers) > 1):
             after = after | optimizer.grads
         frame.state.heap[key] = replace(optimizer, grads=after, filled=point, mixed=mixed)
 
@@ -129,12 +133,13 @@ def _fill(frame: Frame, event: Event, tensors: list[Tensor], may: frozenset[Site
 def zero(frame: Frame, event: Event, optimizer: Identity | None, module: Identity | None = None) -> None:
     """Gradients are cleared: of one optimizer, of a module, or (both None) of whatever is there."""
     point = frozenset({frame.point(event)})
+    parts = with_parts(frame.state, [] if module is None else [module])
     for key, record in list(frame.state.heap.items()):
         if not isinstance(record, r.Optimizer):
             continue
         if optimizer is not None and key != optimizer and not _same_parameters(frame, record, optimizer):
             continue
-        if optimizer is None and module is not None and relation(record.owns, [module]) is Truth.NO:
+        if optimizer is None and module is not None and relation(record.owns, parts) is Truth.NO:
             continue
         after = GRADIENTS.step(record.grads, "zero")
         if key != optimizer and Gradients.DISCARDED in after and not _owned(record, module):
@@ -154,10 +159,10 @@ def _cleared(
     frame: Frame, record: r.Optimizer, key: Identity, optimizer: Identity | None, module: Identity | None
 ) -> bool:
     """Whether everything that `key` owns surely was cleared with `optimizer` or `module`, or surely was clean."""
-    if record.grads is Gradients.CLEAN and not record.doubted:
+    if record.admitted is Gradients.CLEAN:
         return True
     if optimizer is None:
-        return module is not None and covered(record.owns, [module])
+        return module is not None and covered(record.owns, with_parts(frame.state, [module]))
     other = frame.state.heap.get(optimizer)
     return key == optimizer or (isinstance(other, r.Optimizer) and covered(record.owns, other.owns or ()))
 
@@ -177,10 +182,10 @@ def step(frame: Frame, event: Event, identity: Identity) -> None:
         return
     if frame.run.recording:
         frame.run.program.steps.append(Step(event, frame.context, identity, record, frame.state.turn()))
-        if record.grads is Gradients.CLEAN and not record.doubted:
+        if record.admitted is Gradients.CLEAN:
             # what the step was meant for, although its backward is missing
             frame.run.program.stepped |= {Key(point.event, point.context) for point in record.applied}
-    after = GRADIENTS.step(record.grads, "step")
+    after = GRADIENTS.step(record.admitted, "step")
     if windowed(frame.state) and "windowed" in frame.run.evidence.get(identity, ()):
         after = Gradients.ENTRY  # cleared at the other end of the window, by arithmetic on the counter
     here = frozenset({frame.point(event)})

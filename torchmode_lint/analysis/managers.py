@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from torchmode_lint.analysis import calls, doubts, modes
+from torchmode_lint.analysis import calls, doubts, gradients, modes
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
@@ -112,6 +112,8 @@ def _yield(frame: Frame, event: ev.Yield) -> None:
     if frame.run.active:
         activation = frame.run.active[-1]
         activation.yielded = v.join(activation.yielded, value)
+    if any(t.may for t in frame.tensors(value)):
+        gradients.touch_gradients(frame)  # a loss, as it seems: whoever resumes this clears and fills
     doubts.doubt(frame)  # whoever resumes this may have gone backward
     frame.set(event.dst, frame.unknown(event))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis.values import EMPTY, Context, Identity, Site, Value, join
-from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
+from torchmode_lint.protocol import GRADIENTS, Gradients, GradMode, Graph, Mode, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
@@ -75,6 +75,11 @@ class Optimizer:
     applied: Points = NOWHERE  # the last forward of what it owns since it stepped, with gradients recorded
     doubted: bool = False
     cls: Class | None = None
+
+    @property
+    def admitted(self) -> Gradients:
+        """All that the gradients may be: `grads`, and in doubt what an unseen backward would have made of it."""
+        return self.grads | GRADIENTS.step(self.grads, "backward") if self.doubted else self.grads
 
 
 @dataclass(frozen=True, slots=True)

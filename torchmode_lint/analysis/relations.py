@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis.records import Module
 from torchmode_lint.analysis.values import Expression, Identity, Obj, Path, Site, Value
 from torchmode_lint.protocol import Truth
+
+if TYPE_CHECKING:
+    from torchmode_lint.analysis.state import State
 
 
 def relation(owns: frozenset[Identity] | None, modules: Iterable[Identity]) -> Truth:
@@ -20,6 +25,19 @@ def relation(owns: frozenset[Identity] | None, modules: Iterable[Identity]) -> T
             if _symbolic(owned) or _symbolic(module):
                 answer = Truth.MAYBE
     return answer
+
+
+def with_parts(state: State, modules: Iterable[Identity]) -> frozenset[Identity]:
+    """These modules and all that they hold, which is named after the place where it was made and not after them."""
+    found: set[Identity] = set()
+    pending = list(modules)
+    while pending:
+        at = pending.pop()
+        if at not in found:
+            found.add(at)
+            record = state.heap.get(at)
+            pending += record.parts if isinstance(record, Module) else ()
+    return frozenset(found)
 
 
 def covered(owns: frozenset[Identity] | None, cleared: Iterable[Identity]) -> bool:

@@ -55,7 +55,7 @@ from torchmode_lint.analysis.program import Key, Program, Step
 from torchmode_lint.analysis.tracking import root_of
 from torchmode_lint.analysis.values import Context, Site
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
-from torchmode_lint.protocol import GRADIENTS, Gradients
+from torchmode_lint.protocol import Gradients
 from torchmode_lint.rule import Rule
 
 
@@ -91,10 +91,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
 def _is_empty(step: Step) -> bool:
     """Whether the step surely finds no gradients, in this observation of it."""
     record = step.optimizer
-    if not (record.made and record.owns) or record.doubted or record.grads is not Gradients.CLEAN:
-        return False
     newest = not isinstance(step.identity, Site) or step.identity.age == 0
-    return newest and GRADIENTS.may_break(record.grads, "step") == RULE.code
+    return newest and record.made and bool(record.owns) and record.admitted is Gradients.CLEAN
 
 
 def _explained(program: Program, steps: list[Step]) -> bool:
