@@ -68,10 +68,11 @@ def enabled_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Rul
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run: what was found in each file, and how long it took."""
+    """A finished run: what was found in each file, and how long it took. `quiet`: nothing else is to be said."""
 
     reports: tuple[FileReport, ...]
     seconds: float
+    quiet: bool = False
 
     @property
     def diagnostics(self) -> list[Diagnostic]:

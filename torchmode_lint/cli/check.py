@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,11 @@ from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED
 
 if TYPE_CHECKING:
     from torchmode_lint.configuration import Configuration
-    from torchmode_lint.engine import FileReport
+    from torchmode_lint.engine import FileReport, Run
 
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
 _FILES_FOR_WORKERS = 12  # from which on other processes are worth starting
-_FORMATS = ("text", "concise", "json")
+_FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit")
 
 
 def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -38,6 +39,14 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @configured
 @click.option("--output-format", type=click.Choice(_FORMATS), default="text", show_default=True)
+@click.option(
+    "--output-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the report goes.  [default: standard output]",
+)
+@click.option("--statistics", is_flag=True, help="Count the diagnostics of each rule, on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="Print diagnostics and nothing else.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 although there are diagnostics.")
 @click.option("--no-cache", is_flag=True, help="Neither use results of earlier runs nor keep those of this one.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(min=1), help="Processes that examine files.  [default: as many as cores]"
@@ -58,6 +67,10 @@ def check(
     paths: tuple[Path, ...],
     configuration: Configuration,
     output_format: str,
+    output_file: Path | None,
+    statistics: bool,
+    quiet: bool,
+    exit_zero: bool,
     no_cache: bool,
     jobs: int | None,
     executor: str | None,
@@ -74,7 +87,7 @@ def check(
     from torchmode_lint.config import ConfigurationError
     from torchmode_lint.deep import on_deep_stack
     from torchmode_lint.discovery import find_files
-    from torchmode_lint.engine import check_paths
+    from torchmode_lint.engine import Run, check_paths
     from torchmode_lint.parallel import usable_cores, workers
 
     start = time.perf_counter()
@@ -94,12 +107,17 @@ def check(
         with contextlib.ExitStack() as stack:
             pool = None if few else stack.enter_context(workers(executor, jobs))
             reports = check_paths(found, configuration, stdin_filename, cached=not no_cache, workers=pool)
-            code = on_deep_stack(lambda: _show(_with_progress(reports, len(found)), start, output_format))
+            shown = reports if quiet else _with_progress(reports, len(found))
+            every = on_deep_stack(lambda: tuple(shown))
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    sys.exit(code)
+    run = Run(every, time.perf_counter() - start, quiet)
+    _show(run, output_format, output_file)
+    if statistics:
+        _count(run)
+    sys.exit(FAILED if run.errors else FOUND if run.fails and not exit_zero else CLEAN)
 
 
 def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:
@@ -109,15 +127,24 @@ def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:
             click.echo(f"{name} = {setting.text}  # {setting.origin}")
 
 
-def _show(reports: Iterable[FileReport], start: float, output_format: str) -> int:
-    from torchmode_lint.engine import Run
+def _show(run: Run, output_format: str, output_file: Path | None) -> None:
     from torchmode_lint.report import FORMATS
 
-    every = tuple(reports)
-    run = Run(every, time.perf_counter() - start)
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(FORMATS[output_format](run, colour), nl=False, color=colour)
-    return FAILED if run.errors else FOUND if run.fails else CLEAN
+    colour = output_file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    text = FORMATS[output_format](run, colour)
+    if output_file is None:
+        click.echo(text, nl=False, color=colour)
+        return
+    try:
+        output_file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {output_file}: {error.strerror or error}") from error
+
+
+def _count(run: Run) -> None:
+    found = Counter((each.code, each.rule) for each in (*run.diagnostics, *run.errors))
+    for (code, name), number in sorted(found.items(), key=lambda one: (-one[1], one[0])):
+        click.echo(f"{number:>6}  {code}  {name}", err=True)
 
 
 def _with_progress(reports: Iterator[FileReport], count: int) -> Iterator[FileReport]:

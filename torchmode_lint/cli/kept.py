@@ -11,13 +11,15 @@ import click
 @click.command()
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def merge(reports: tuple[Path, ...]) -> None:
-    """Make one JSON report of those on all shards of a run, given in their order."""
+    """Make one report, JSON or SARIF, of those on all shards of a run, given in their order."""
     import json
 
-    from torchmode_lint.report.json import merged
+    from torchmode_lint.report import json as own
+    from torchmode_lint.report import sarif
 
     try:
-        text, code = merged([json.loads(path.read_text(encoding="utf-8")) for path in reports])
+        documents = [json.loads(path.read_text(encoding="utf-8")) for path in reports]
+        text, code = (sarif if "runs" in documents[0] else own).merged(documents)
     except (ValueError, KeyError, TypeError) as error:
         raise click.UsageError(f"not reports of this version: {error!r}") from error
     click.echo(text, nl=False)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from torchmode_lint.engine import Run
-from torchmode_lint.report import concise, json, text
+from torchmode_lint.report import concise, github, gitlab, json, junit, sarif, text
 
 FORMATS: Mapping[str, Callable[[Run, bool], str]] = {
     "text": text.render,
     "concise": concise.render,
     "json": json.render,
+    "github": github.render,
+    "gitlab": gitlab.render,
+    "sarif": sarif.render,
+    "junit": junit.render,
 }

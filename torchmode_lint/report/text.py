@@ -20,11 +20,12 @@ _TAB = "    "
 
 
 def render(run: Run, colour: bool) -> str:
-    """The whole report, ending with one line of totals."""
+    """The whole report, ending with one line of totals unless the run is quiet."""
     pen = _Pen(colour)
     blocks = ["\n".join(_block(each, report, pen)) for report in run.reports for each in report.diagnostics]
     errors = "\n".join(f"{pen.strong(place(each))}: {pen.wrong(each.code)} {each.message}" for each in run.errors)
-    return "\n\n".join([*blocks, *([errors] if errors else []), pen.strong(_totals(run))]) + "\n"
+    parts = [*blocks, *([errors] if errors else []), *([] if run.quiet else [pen.strong(_totals(run))])]
+    return "\n\n".join(parts) + "\n" if parts else ""
 
 
 @dataclass(frozen=True, slots=True)
