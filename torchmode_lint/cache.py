@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from torchmode_lint import __version__
-from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Severity, Span
+from torchmode_lint.diagnostic import Applicability, Confidence, Diagnostic, Edit, Fix, Note, Severity, Span
 from torchmode_lint.knowledge import NOTHING, Knowledge
-from torchmode_lint.outcome import Examination, Finding, Silence, State
+from torchmode_lint.outcome import Examination, Finding, State
 
 FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
 MAX_ENTRIES = 100_000  # of the folders below a project's root: past that it is no project of source files
@@ -269,26 +269,47 @@ class Cache:
     # --- results as data -------------------------------------------------------------------------------
 
     def _dumped(self, result: Examination) -> list[Any]:
-        found = [[self._plain(one.diagnostic), int(one.silenced)] for one in result.findings]
+        found = [[self._plain(one.diagnostic), one.silenced] for one in result.findings]
         return [result.state.value, result.degraded, found]
 
     def _plain(self, one: Diagnostic) -> list[Any]:
         trail = [[self._place(note.span), note.message] for note in one.trail]
-        return [one.code, one.rule, one.message, self._place(one.span), one.severity.value, int(one.confidence), trail]
+        sure = int(one.confidence)
+        at = self._place(one.span)
+        return [one.code, one.rule, one.message, at, one.severity.value, sure, trail, self._plain_fix(one.fix)]
+
+    def _plain_fix(self, fix: Fix | None) -> list[Any] | None:
+        if fix is None:
+            return None
+        edits = [[self._place(edit.span), edit.text] for edit in fix.edits]
+        return [fix.message, fix.applicability.value, edits]
 
     def _place(self, at: Span) -> list[Any]:
         return [self._name(at.path), at.line, at.column, at.end_line, at.end_column, at.cell]
 
     def _loaded(self, name: str, data: list[Any]) -> Examination:
         state, degraded, findings = data
-        found = tuple(Finding(self._diagnostic(*plain), Silence(silenced)) for plain, silenced in findings)
+        found = tuple(Finding(self._diagnostic(*plain), silenced) for plain, silenced in findings)
         return Examination(self._path(name), State(state), found, degraded=degraded)
 
     def _diagnostic(
-        self, code: str, rule: str, message: str, at: list[Any], severity: str, confidence: int, trail: list[Any]
+        self,
+        code: str,
+        rule: str,
+        message: str,
+        at: list[Any],
+        severity: str,
+        confidence: int,
+        trail: list[Any],
+        fix: list[Any] | None,
     ) -> Diagnostic:
         notes = tuple(Note(self._span(place), text) for place, text in trail)
-        return Diagnostic(code, rule, message, self._span(at), Severity(severity), Confidence(confidence), notes)
+        fixed = None if fix is None else self._fix(*fix)
+        return Diagnostic(code, rule, message, self._span(at), Severity(severity), Confidence(confidence), notes, fixed)
+
+    def _fix(self, message: str, applicability: str, edits: list[Any]) -> Fix:
+        made = tuple(Edit(self._span(place), text) for place, text in edits)
+        return Fix(message, Applicability(applicability), made)
 
     def _span(self, at: list[Any]) -> Span:
         return Span(self._path(at[0]), *at[1:])

@@ -6,7 +6,8 @@ The lowest layer of all. It knows nothing of libcst, of the analysis or of outpu
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 
 class Confidence(enum.IntEnum):
@@ -58,6 +59,38 @@ class Note:
     message: str
 
 
+class Applicability(enum.Enum):
+    """Who may apply a fix: anybody (SAFE), who has asked for it (UNSAFE), nobody but its reader (DISPLAY).
+
+    A fix is safe where the fixed program computes what the author evidently meant on every path, and nothing else
+    of it changes.
+    """
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    DISPLAY = "display"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What stands at `span`, nothing where that begins and ends at one place, becomes `text` (lines end in `\\n`)."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits of one file that belong together, and in words what they do."""
+
+    message: str
+    applicability: Applicability
+    edits: tuple[Edit, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One broken move of the protocol, where it is, and the trail that leads there."""
@@ -69,7 +102,17 @@ class Diagnostic:
     severity: Severity
     confidence: Confidence
     trail: tuple[Note, ...] = field(default=())
+    fix: Fix | None = None
 
     def sort_key(self) -> tuple[str, int, int, int, str, str]:
         at = self.span
         return (at.path, -1 if at.cell is None else at.cell, at.line, at.column, self.code, self.message)
+
+
+def moved(each: Diagnostic, to: Callable[[Span], Span]) -> Diagnostic:
+    """The same with all its places, those of its trail and its fix included, as `to` says them."""
+    trail = tuple(replace(note, span=to(note.span)) for note in each.trail)
+    fix = each.fix
+    if fix is not None:
+        fix = replace(fix, edits=tuple(replace(edit, span=to(edit.span)) for edit in fix.edits))
+    return replace(each, span=to(each.span), trail=trail, fix=fix)

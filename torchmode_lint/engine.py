@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.config import Options, OptionsByFile, codes_of
 from torchmode_lint.deep import on_deep_stack
-from torchmode_lint.diagnostic import Diagnostic, Span
+from torchmode_lint.diagnostic import Diagnostic, Span, moved
 from torchmode_lint.discovery import STDIN, Found, project_root
-from torchmode_lint.outcome import Examination, Finding, Silence, State, failed
+from torchmode_lint.outcome import Examination, Finding, State, failed
 from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
 
 if TYPE_CHECKING:
@@ -50,16 +50,10 @@ class FileReport:
 
 @functools.cache
 def rule_names() -> Mapping[str, str]:
-    """The codes and names that can be selected: every rule's, and that of suppressions that nothing needs."""
+    """Every rule's code and name."""
     from torchmode_lint.rules import ALL_RULES
 
-    return {**{rule.code: rule.name for rule in ALL_RULES}, "TML901": "unused-suppression"}
-
-
-@functools.cache
-def _enabled_codes(select: tuple[str, ...], ignore: tuple[str, ...]) -> frozenset[str]:
-    names = rule_names()
-    return (codes_of(select, names) if select else frozenset(names)) - codes_of(ignore, names)
+    return {rule.code: rule.name for rule in ALL_RULES}
 
 
 @functools.cache
@@ -67,7 +61,8 @@ def enabled_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Rul
     """The rules a run applies. Raises `ConfigurationError` for a word that means no rule."""
     from torchmode_lint.rules import ALL_RULES
 
-    codes = _enabled_codes(select, ignore)
+    names = rule_names()
+    codes = (codes_of(select, names) if select else names.keys()) - codes_of(ignore, names)
     return tuple(rule for rule in ALL_RULES if rule.code in codes)
 
 
@@ -275,16 +270,14 @@ def reported(result: Examination, options: Options, *, suppress: bool = True, da
 
 
 def _is_shown(one: Finding, options: Options, suppress: bool) -> bool:
-    silenced = one.silenced is Silence.OURS or (suppress and one.silenced is Silence.NOQA)
-    sure = one.diagnostic.confidence >= options.confidence and not silenced
+    sure = one.diagnostic.confidence >= options.confidence and not (suppress and one.silenced)
     if not sure or not (options.select or options.ignore):
         return sure
-    return one.diagnostic.code in _enabled_codes(options.select, options.ignore)
+    return any(rule.code == one.diagnostic.code for rule in enabled_rules(options.select, options.ignore))
 
 
 def _with_places(one: Diagnostic) -> Diagnostic:
-    trail = tuple(replace(note, span=_placed(note.span)) for note in one.trail)
-    return replace(one, span=_placed(one.span), trail=trail)
+    return moved(one, _placed)
 
 
 def _placed(at: Span) -> Span:

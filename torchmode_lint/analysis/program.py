@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Span
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Fix, Note, Span
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.codes import Layered
@@ -110,13 +110,17 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An optimizer steps; `optimizer` is its record before the step, `turn` 0 in the first turn of all loops."""
+    """An optimizer steps; `optimizer` is its record before the step, `turn` 0 in the first turn of all loops.
+
+    `through`: something else makes it step, which is given it: `scaler.step(optimizer)`.
+    """
 
     event: Event
     context: Context
     identity: Identity
     optimizer: Optimizer
     turn: int
+    through: bool = False
 
     @property
     def key(self) -> Key:
@@ -254,6 +258,7 @@ class Program:
         message: str,
         confidence: Confidence,
         trail: Iterable[Note] = (),
+        fix: Fix | None = None,
     ) -> Diagnostic:
         root = list(context.chain())[-1].code
         span = self.span(*self.nearest(event, context))
@@ -268,4 +273,5 @@ class Program:
             severity=rule.severity,
             confidence=confidence,
             trail=tuple(trail),
+            fix=fix,
         )

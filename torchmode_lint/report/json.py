@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from torchmode_lint.diagnostic import Diagnostic, Note
+from torchmode_lint.diagnostic import Diagnostic, Fix, Note
 from torchmode_lint.engine import Run, State
 
 VERSION = 1
@@ -63,7 +63,26 @@ def _finding(diagnostic: Diagnostic) -> dict[str, Any]:
         "severity": str(diagnostic.severity),
         "confidence": str(diagnostic.confidence),
         "trail": [_step(note) for note in diagnostic.trail],
-        "fix": None,
+        "fix": None if diagnostic.fix is None else _fix(diagnostic.fix),
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "message": fix.message,
+        "applicability": str(fix.applicability),
+        "edits": [
+            {
+                "path": edit.span.path,
+                "cell": edit.span.cell,
+                "line": edit.span.line,
+                "column": edit.span.column,
+                "end_line": edit.span.end_line,
+                "end_column": edit.span.end_column,
+                "text": edit.text,
+            }
+            for edit in fix.edits
+        ],
     }
 
 

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 
 import click
 
-from torchmode_lint.diagnostic import Diagnostic, Severity, Span
+from torchmode_lint.diagnostic import Applicability, Diagnostic, Severity, Span
 from torchmode_lint.engine import FileReport, Run, State
 from torchmode_lint.report.concise import place
 
 _TAB = "    "
+_HOW = {
+    Applicability.SAFE: "safe: --fix",
+    Applicability.UNSAFE: "unsafe: --fix --unsafe-fixes",
+    Applicability.DISPLAY: "by hand",
+}
 
 
 def render(run: Run, colour: bool) -> str:
@@ -100,6 +105,8 @@ def _block(diagnostic: Diagnostic, report: FileReport, pen: _Pen) -> Iterator[st
             path = note.span.path
             yield frame.margin(">") + path
         yield from frame.span(note.span, pen.faint, note.message)
+    if diagnostic.fix is not None:
+        yield frame.margin("=") + f"fix: {_visible(diagnostic.fix.message)} ({_HOW[diagnostic.fix.applicability]})"
     yield frame.margin("=") + f"page: torchmode-lint rule {diagnostic.code}"
 
 
@@ -123,7 +130,9 @@ def _totals(run: Run) -> str:
     states = [report.state for report in run.reports]
     found = _count(len(run.diagnostics), "diagnostic") if run.diagnostics else "Nothing to report"
     failed = f", {_count(len(run.errors), 'error')}" if run.errors else ""
-    return f"{found}{failed} ({_count(len(states), 'file')}, {states.count(State.ANALYSED)} analysed)"
+    safe = sum(one.fix is not None and one.fix.applicability is Applicability.SAFE for one in run.diagnostics)
+    fixable = f"; {safe} can be fixed with --fix" if safe else ""
+    return f"{found}{failed} ({_count(len(states), 'file')}, {states.count(State.ANALYSED)} analysed){fixable}"
 
 
 def _count(number: int, noun: str) -> str:
