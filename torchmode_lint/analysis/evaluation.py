@@ -142,20 +142,22 @@ def _loops_around(event: Event, context: Context) -> tuple[Block, ...]:
 
 def _collects(program: Program, forward: Forward) -> bool:
     """Whether the same module is trained in a loop around this forward: on what comes of its actions, as a rule."""
-    around = set(_loops(forward))
+    around = set(loops(forward.event, forward.context))
     return any(
-        other.identity == forward.identity and other.key in program.trained and not around.isdisjoint(_loops(other))
+        other.identity == forward.identity
+        and other.key in program.trained
+        and not around.isdisjoint(loops(other.event, other.context))
         for other in program.forwards
     )
 
 
-def _loops(forward: Forward) -> Iterator[tuple[Context, Block]]:
-    """The loops around a forward, those of callers included."""
-    event: Event | None = forward.event
-    for context in forward.context.chain():
-        if event is not None:
-            yield from ((context, loop) for loop in _loops_around(event, context))
-        event = context.call
+def loops(event: Event, context: Context) -> Iterator[tuple[Context, Block]]:
+    """The loops around an event, those of callers included, innermost first."""
+    at: Event | None = event
+    for within in context.chain():
+        if at is not None:
+            yield from ((within, loop) for loop in reversed(_loops_around(at, within)))
+        at = within.call
 
 
 def training_of(program: Program, forward: Forward) -> list[Forward]:

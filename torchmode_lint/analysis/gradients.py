@@ -176,12 +176,12 @@ def windowed(state: State) -> bool:
     return any(truth and has_remainder(fact) for fact, truth in state.facts.items())
 
 
-def step(frame: Frame, event: Event, identity: Identity) -> None:
+def step(frame: Frame, event: Event, identity: Identity, *, through: bool = False) -> None:
     record = frame.state.heap.get(identity)
     if not isinstance(record, r.Optimizer):
         return
     if frame.run.recording:
-        frame.run.program.steps.append(Step(event, frame.context, identity, record, frame.state.turn()))
+        frame.run.program.steps.append(Step(event, frame.context, identity, record, frame.state.turn(), through))
         if record.admitted is Gradients.CLEAN:
             # what the step was meant for, although its backward is missing
             frame.run.program.stepped |= {Key(point.event, point.context) for point in record.applied}

@@ -84,7 +84,7 @@ def step_through(frame: Frame, event: Event, arguments: Arguments) -> Value:
             isinstance(frame.state.heap.get(atom.id), r.Optimizer) or noted(frame, atom.id, "step")
         ):
             doubts.doubt(frame, atom.id)
-            gradients.step(frame, event, atom.id)
+            gradients.step(frame, event, atom.id, through=True)
     return frame.unknown(event)
 
 

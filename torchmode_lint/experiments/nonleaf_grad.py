@@ -24,8 +24,8 @@ def refused() -> float:
 
 def broken() -> Figures:
     model = Convolutional().eval()
-    images, labels = next(iter(digit_loaders()[0]))
-    images.requires_grad_()
+    loaded, labels = next(iter(digit_loaders()[0]))
+    images = torch.tensor(loaded.numpy(), requires_grad=True)
     scaled = (images - 0.5) / 0.5
     F.cross_entropy(model(scaled), labels).backward()
     with warnings.catch_warnings(record=True) as caught:
@@ -37,8 +37,8 @@ def broken() -> Figures:
 
 def good() -> Figures:
     model = Convolutional().eval()
-    images, labels = next(iter(digit_loaders()[0]))
-    images.requires_grad_()
+    loaded, labels = next(iter(digit_loaders()[0]))
+    images = torch.tensor(loaded.numpy(), requires_grad=True)
     scaled = (images - 0.5) / 0.5
     scaled.retain_grad()
     F.cross_entropy(model(scaled), labels).backward()

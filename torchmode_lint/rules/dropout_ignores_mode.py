@@ -34,8 +34,10 @@ or make `nn.Dropout(0.5)` in `__init__` and call that. Attention takes a rate on
 
 ## Fix safety
 
-There is no automatic fix. The published figures of a model may have been measured with the dropout, and
-some models need it: those that sample their uncertainty, or whose decoder is fed through it.
+Unsafe. `training=self.training`, or a rate that is 0.0 without it, is what most forwards mean, but it changes what
+a model computes in eval mode: published figures may have been measured with the dropout, and some models need it,
+such as those that sample their uncertainty. There is no fix where `self` is out of reach, as in a plain function,
+and none for a layer made in the forward.
 
 ## What it does not see
 
@@ -54,6 +56,7 @@ from pathlib import PurePosixPath
 
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import dropouts
 from torchmode_lint.rule import Rule
 
 _MESSAGES = {
@@ -75,6 +78,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
             _MESSAGES[found.form].format(what=found.what.rpartition(".")[2]),
             Confidence.POSSIBLE if in_tests else found.confidence,
             [program.note(point, "called in the forward here") for point in found.calls],
+            dropouts.ask_for_mode(program, found),
         )
 
 

@@ -26,8 +26,10 @@ Use instead:
 
 ## Fix safety
 
-There is no automatic fix. Moving the call is right in the plain case above, but the gradients may have
-been dropped on purpose on one of the ways that lead to the step.
+Safe where the diagnostic is certain and the call moves to before the backward whose gradients it cleared, in the
+function that takes the step: the step then uses them. Unsafe where it moves to after the step, where another
+function takes the step (there may be callers that want the gradients dropped), and where the optimizer's
+construction is not in sight. Clearings in a loop over the parameters are not moved.
 
 ## What it does not see
 
@@ -46,6 +48,7 @@ from collections.abc import Iterator
 from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import gradients
 from torchmode_lint.protocol import Gradients
 from torchmode_lint.rule import Rule
 
@@ -70,6 +73,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
                     program.note(point, "cleared here"),
                     program.note(evaluation.at(step.event, step.context), "this step has nothing to use"),
                 ],
+                gradients.move_clearing(program, step, point, sure=step.optimizer.made),
             )
 
 

@@ -38,8 +38,10 @@ builds no graph in the first place.
 
 ## Fix safety
 
-There is no automatic fix. `item()` and `detach()` leave the numbers as they are, but make tensors into
-numbers, or take away a graph that a caller out of sight may need.
+Safe where the diagnostic is certain: the graph has been walked and freed, so that nothing is lost with it, and the
+numbers stay. What is kept gets `.detach()`, and `.item()` only where it is surely one number and its total begins as
+a number and is only printed. Unsafe where the graph may still be walked, by a caller out of sight. An evaluation is
+put under `torch.no_grad()` instead. There is no fix for structures that are kept whole.
 
 ## What it does not see
 
@@ -59,6 +61,7 @@ from torchmode_lint.analysis.program import Forward, Kept, Program
 from torchmode_lint.analysis.records import Point
 from torchmode_lint.analysis.values import PartOf, name_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import kept as fixes
 from torchmode_lint.protocol import GradMode, Graph, Mode, Truth
 from torchmode_lint.rule import Rule
 
@@ -98,7 +101,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
         trail += program.call_notes(kept.context)
         trail.append(program.note(Point(kept.event, kept.context), "kept here, with the graphs of earlier turns"))
         message = _WALKED if _is_walked(program, kept) else _WHOLE
-        yield program.diagnostic(RULE, place.event, place.context, message, sure, trail)
+        fix = fixes.cut(program, kept, sure=sure is Confidence.CERTAIN)
+        yield program.diagnostic(RULE, place.event, place.context, message, sure, trail, fix)
 
 
 def _place(program: Program, kept: Kept) -> Point | None:

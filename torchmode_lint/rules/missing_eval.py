@@ -48,8 +48,10 @@ with `model.train()` at the start of each epoch of training.
 
 ## Fix safety
 
-There is no automatic fix. `eval()` changes what the program computes, and it needs a `train()` on the way
-back to training, which may be in another function.
+Safe where the diagnostic is certain and only `eval()` is added before the evaluation, and `train()` after it where
+training goes on: layers then compute as they were built to. Unsafe in all other cases: where the diagnostic is
+only likely; where `torch.no_grad()` comes with it, since the results have no graph then; where the mode is to
+follow a condition (`model.train(phase == "train")`); and for a module that is put into eval mode where it is made.
 
 ## What it does not see
 
@@ -73,6 +75,7 @@ from collections.abc import Iterator
 from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Forward, Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import modes
 from torchmode_lint.protocol import Mode, Truth
 from torchmode_lint.rule import Rule
 
@@ -103,14 +106,16 @@ def check(program: Program) -> Iterator[Diagnostic]:
         trail += program.call_notes(first.context)
         if first.grad_why and evaluation.grad_is_off(first):
             trail += [program.note(point, "gradients off from here") for point in evaluation.ordered(first.grad_why)]
+        place = evaluation.place(program, first, first.module.why)
         yield program.diagnostic(
             RULE,
-            *evaluation.place(program, first, first.module.why),
+            *place,
             f"{name} is exported in train mode: call `eval()` on it first"
             if first.exported
             else f"{name} is evaluated in train mode: call `eval()` on it before this forward",
             confidence,
             [*trail, evaluation.here(program, first, "evaluated here")],
+            modes.put_into_eval(program, first, place, sure=confidence is Confidence.CERTAIN),
         )
 
 
@@ -122,9 +127,10 @@ def _in_one_mode(program: Program, group: list[Forward]) -> Iterator[Diagnostic]
     trained = evaluation.training_of(program, first)
     if not trained or not all(map(_untouched, trained)) or evaluation.doubt(program, group) is Confidence.POSSIBLE:
         return
+    place = evaluation.place(program, first, frozenset())
     yield program.diagnostic(
         RULE,
-        *evaluation.place(program, first, frozenset()),
+        *place,
         f"{evaluation.spoken(first)} is evaluated in the mode that it is trained in: "
         "call `eval()` on it before this forward, and `train()` before it is trained again",
         Confidence.LIKELY if first.module.dependent is Truth.YES else Confidence.POSSIBLE,
@@ -134,6 +140,7 @@ def _in_one_mode(program: Program, group: list[Forward]) -> Iterator[Diagnostic]
             *(program.note(point, "gradients off from here") for point in evaluation.ordered(first.grad_why)),
             evaluation.here(program, first, "evaluated here, with no `eval()` in between"),
         ],
+        modes.put_into_eval(program, first, place, sure=False),
     )
 
 

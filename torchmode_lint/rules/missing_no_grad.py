@@ -46,8 +46,10 @@ that serves both training and evaluation.
 
 ## Fix safety
 
-There is no automatic fix. Switching gradients off is safe where this rule speaks, unless a caller that the
-analysis cannot see differentiates the result.
+Safe where the diagnostic is certain: nothing that is computed there reaches a backward or leaves the function, and
+without a graph all numbers are the same. Unsafe where it is only likely, since a caller out of sight may
+differentiate the result, and where the grad mode is to follow a condition
+(`torch.set_grad_enabled(phase == "train")`).
 
 ## What it does not see
 
@@ -69,6 +71,7 @@ from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Forward, Key, Program
 from torchmode_lint.analysis.values import Site
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import grad_modes
 from torchmode_lint.protocol import GradMode, Mode, Truth
 from torchmode_lint.rule import Rule
 
@@ -116,6 +119,7 @@ def _evaluations(program: Program) -> Iterator[tuple[tuple[Code, Block | None, P
             "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
             doubt,
             [*trail, *program.call_notes(first.context), evaluation.here(program, first, "evaluated here")],
+            grad_modes.switch_off(program, first, place, sure=doubt is Confidence.CERTAIN),
         )
         yield (*_evaluation(place), first.module.why), found
 
@@ -135,9 +139,10 @@ def _in_any_mode(program: Program, group: list[Forward]) -> Diagnostic | None:
     doubt = evaluation.doubt(program, group)
     if doubt is None or evaluation.beside_training(program, first) or evaluation.has_adversary(program, first):
         return None
+    place = evaluation.place(program, first, frozenset())
     return program.diagnostic(
         RULE,
-        *evaluation.place(program, first, frozenset()),
+        *place,
         f"{evaluation.spoken(first)} is evaluated while gradients are recorded: "
         "wrap this in `torch.no_grad()` or `torch.inference_mode()`",
         doubt,
@@ -146,6 +151,7 @@ def _in_any_mode(program: Program, group: list[Forward]) -> Diagnostic | None:
             *program.call_notes(first.context),
             evaluation.here(program, first, "evaluated here: no backward walks this graph"),
         ],
+        grad_modes.switch_off(program, first, place, sure=doubt is Confidence.CERTAIN),
     )
 
 
@@ -182,6 +188,7 @@ def _teachers(program: Program) -> Iterator[Diagnostic]:
                 *program.call_notes(first.context),
                 evaluation.here(program, first, "evaluated here, with its graph"),
             ],
+            grad_modes.switch_off(program, first, evaluation.at(*first.key), sure=False),
         )
 
 

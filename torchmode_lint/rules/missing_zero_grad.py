@@ -42,8 +42,10 @@ Gradients that add up on purpose are no bug as long as they are cleared after th
 
 ## Fix safety
 
-There is no automatic fix. Clearing changes the steps that are taken; where it belongs depends on whether
-gradients are to be accumulated, and over what.
+Safe where the diagnostic is certain and `zero_grad()` stands before a backward that leads to its step in the same
+suite, or in the closure that the step calls: every step then uses the gradient of its own loss. Unsafe where it
+stands after the step, as it must where gradients of several backwards are used at once (something may read them
+after that step), and where the optimizer's construction is not in sight or the step is taken by hand.
 
 ## What it does not see
 
@@ -61,6 +63,7 @@ from collections.abc import Iterator
 from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import gradients
 from torchmode_lint.protocol import Gradients
 from torchmode_lint.rule import Rule
 
@@ -86,6 +89,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
                     program.note(point, "added to here, not cleared in between"),
                     program.note(evaluation.at(step.event, step.context), "the sum is used by this step"),
                 ],
+                gradients.clear(program, step, point, sure=step.optimizer.made),
             )
 
 

@@ -51,8 +51,9 @@ Read `training` before `eval()`: afterwards it is always False.
 
 ## Fix safety
 
-There is no automatic fix. Whether `train()` belongs at the start of the epoch or at the end of the
-evaluation is a decision of the program's, and modules that were in eval mode on purpose must stay there.
+Safe where the diagnostic is certain: the module has been trained in train mode before the evaluation, and
+`train()` before its next training forward puts back what was there. Unsafe where it is only likely, as for modules
+that may hold no layer that depends on the mode or some of whose later turns are in train mode anyway.
 
 ## What it does not see
 
@@ -71,6 +72,7 @@ from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Forward, Key, Program
 from torchmode_lint.analysis.records import Traced
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import modes
 from torchmode_lint.protocol import Mode, Truth
 from torchmode_lint.rule import Rule
 
@@ -111,6 +113,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
                 *program.call_notes(found.context),
                 evaluation.here(program, found, "trained here, still in eval mode"),
             ],
+            modes.restore_train(program, found, causes, sure=sure),
         )
 
 

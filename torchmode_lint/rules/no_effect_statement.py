@@ -31,8 +31,9 @@ Use instead:
 
 ## Fix safety
 
-There is no automatic fix. What the line was meant to do is clear, but doing it changes the program's
-results.
+Safe for the parentheses: the call is what the line says. Unsafe for `x = x.to(device)` and `x = x.detach()`, since
+later lines then see another tensor, and for `with torch.no_grad():` around the rest of its suite, since how far it
+was to reach is for the author to say. The latter is not offered where something in there is trained.
 
 ## What it does not see
 
@@ -49,6 +50,7 @@ from collections.abc import Iterator
 
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import statements
 from torchmode_lint.rule import Rule
 
 _MESSAGES = {
@@ -63,7 +65,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
     for found in program.no_effects:
         if program.here(found.context):
             message = _MESSAGES[found.form].format(what=found.what)
-            yield program.diagnostic(RULE, found.event, found.context, message, Confidence.CERTAIN)
+            fix = statements.take_effect(program, found)
+            yield program.diagnostic(RULE, found.event, found.context, message, Confidence.CERTAIN, fix=fix)
 
 
 RULE = Rule(code="TML501", name="no-effect-statement", severity=Severity.ERROR, doc=__doc__, check=check)

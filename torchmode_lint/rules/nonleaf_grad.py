@@ -38,7 +38,10 @@ the leaf when it is done in place:
 
 ## Fix safety
 
-There is no automatic fix. Which tensor was meant to be the leaf is for the author to say.
+Safe where the diagnostic is certain, and the tensor is made in the function that reads its gradient
+(`retain_grad()` changes no number) or in one expression with its leaf, which nothing else can refer to
+(`requires_grad_()` moves to its end). Unsafe where the tensor comes from another function, which may also run without
+gradients, where a leaf may be lost on other machines only, and where a step by hand becomes one in place.
 
 ## What it does not see
 
@@ -54,6 +57,7 @@ from collections.abc import Iterator
 
 from torchmode_lint.analysis.program import GradRead, Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import leaves
 from torchmode_lint.protocol import Truth
 from torchmode_lint.rule import Rule
 
@@ -72,7 +76,8 @@ def check(program: Program) -> Iterator[Diagnostic]:
             )
         if confidence is Confidence.LIKELY:
             message += " (moving a tensor to another device or type makes a non-leaf)"
-        yield program.diagnostic(RULE, read.event, read.context, message, confidence)
+        fix = leaves.keep_gradient(program, read, sure=confidence is Confidence.CERTAIN)
+        yield program.diagnostic(RULE, read.event, read.context, message, confidence, fix=fix)
 
 
 def _confidence(read: GradRead) -> Confidence | None:

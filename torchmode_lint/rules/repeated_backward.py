@@ -38,8 +38,11 @@ generator's. `retain_graph=True` belongs on the earlier call; on the later one i
 
 ## Fix safety
 
-There is no automatic fix. `detach()`, adding the losses and retaining the graph all make the error go
-away, and they train different things.
+Unsafe. `detach()`, adding the losses and retaining the graph all make the error go away, and they train different
+things. A state that is carried into the next turn is detached after the backward, which trains each window by
+itself; two backwards in one suite become that of the sum, which has the same gradient; anything else is retained by
+the earlier call, which holds its memory. There is no fix where a step in between would change what the graph needs,
+or where an optimizer owns what was computed before the loop: the forward has to run again.
 
 ## What it does not see
 
@@ -58,6 +61,7 @@ from collections.abc import Iterator
 from torchmode_lint.analysis import evaluation
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
+from torchmode_lint.fixes import graphs
 from torchmode_lint.rule import Rule
 
 
@@ -79,6 +83,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
             "`detach()` what is carried over, or pass `retain_graph=True` to the earlier call",
             Confidence.CERTAIN,
             [made, *freed, program.note(evaluation.at(backward.event, backward.context), "walked again here")],
+            graphs.walk_once(program, backward),
         )
 
 
