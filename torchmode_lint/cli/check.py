@@ -57,6 +57,10 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
     help="Workers elsewhere: `dask:ADDRESS`, or `module:factory` of a concurrent.futures.Executor.",
 )
 @click.option("--shard", metavar="I/N", callback=shard_of, help="Only the I-th of N parts of the files; see `merge`.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes, and report what is left.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix, --fix-only or --diff: the unsafe fixes too.")
+@click.option("--fix-only", is_flag=True, help="Apply fixes, and report nothing of what is left.")
+@click.option("--diff", is_flag=True, help="Print what the fixes would change, and change nothing.")
 @click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path),
@@ -75,6 +79,10 @@ def check(
     jobs: int | None,
     executor: str | None,
     shard: tuple[int, int] | None,
+    fix: bool,
+    unsafe_fixes: bool,
+    fix_only: bool,
+    diff: bool,
     stdin_filename: Path | None,
     show_settings: bool,
 ) -> None:
@@ -84,12 +92,14 @@ def check(
     hidden folders and build folders. A path named here is always checked. Options may also stand in
     torchmode-lint.toml or in [tool.torchmode-lint] of pyproject.toml: see `torchmode-lint config`.
     """
+    from torchmode_lint.cli.fixing import Fixes, fixed
     from torchmode_lint.config import ConfigurationError
     from torchmode_lint.deep import on_deep_stack
-    from torchmode_lint.discovery import find_files
+    from torchmode_lint.discovery import STDIN, find_files
     from torchmode_lint.engine import Run, check_paths
     from torchmode_lint.parallel import usable_cores, workers
 
+    fixes = Fixes(fix or fix_only or diff, unsafe_fixes, fix_only, diff)
     start = time.perf_counter()
     jobs = jobs or usable_cores()
     try:
@@ -106,15 +116,24 @@ def check(
         few = executor is None and (jobs == 1 or len(found) < _FILES_FOR_WORKERS)
         with contextlib.ExitStack() as stack:
             pool = None if few else stack.enter_context(workers(executor, jobs))
-            reports = check_paths(found, configuration, stdin_filename, cached=not no_cache, workers=pool)
-            shown = reports if quiet else _with_progress(reports, len(found))
-            every = on_deep_stack(lambda: tuple(shown))
+
+            def reports() -> tuple[FileReport, ...]:
+                checked = check_paths(found, configuration, stdin_filename, cached=not no_cache, workers=pool)
+                return tuple(checked if quiet else _with_progress(checked, len(found)))
+
+            def ending() -> tuple[FileReport, ...] | int:
+                return fixed(found, reports, configuration, fixes, stdin_filename) if fixes.wanted else reports()
+
+            ended = on_deep_stack(ending)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    run = Run(every, time.perf_counter() - start, quiet)
-    _show(run, output_format, output_file)
+    if isinstance(ended, int):
+        sys.exit(ended)
+    run = Run(ended, time.perf_counter() - start, quiet)
+    fixed_text = fixes.wanted and any(each.path == STDIN for each in found)  # that is what standard output is for
+    _show(run, output_format, output_file, to_stderr=fixed_text)
     if statistics:
         _count(run)
     sys.exit(FAILED if run.errors else FOUND if run.fails and not exit_zero else CLEAN)
@@ -127,13 +146,14 @@ def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:
             click.echo(f"{name} = {setting.text}  # {setting.origin}")
 
 
-def _show(run: Run, output_format: str, output_file: Path | None) -> None:
+def _show(run: Run, output_format: str, output_file: Path | None, *, to_stderr: bool) -> None:
     from torchmode_lint.report import FORMATS
 
-    colour = output_file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    stream = sys.stderr if to_stderr else sys.stdout
+    colour = output_file is None and stream.isatty() and not os.environ.get("NO_COLOR")
     text = FORMATS[output_format](run, colour)
     if output_file is None:
-        click.echo(text, nl=False, color=colour)
+        click.echo(text, nl=False, color=colour, err=to_stderr)
         return
     try:
         output_file.write_text(text, encoding="utf-8")

@@ -1,0 +1,132 @@
+"""The fix loop: what fixes make of a file, as far as an analysis of the result bears them out.
+
+Fixes that stand apart are applied together, the result is analysed, and so on until none is left. A fix stays only
+if its diagnostic is gone, the file can still be parsed, and no diagnostic has come that was not there. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torchmode_lint.config import Options, OptionsByFile
+from torchmode_lint.diagnostic import Applicability, Diagnostic, Fix
+from torchmode_lint.edits import apart, applied
+from torchmode_lint.engine import FileReport, reported, rooted
+from torchmode_lint.examine import Loaders, examine
+from torchmode_lint.notebook_edits import edited_notebook
+from torchmode_lint.text import decode
+
+MAX_ROUNDS = 30  # analyses of one file; what is not fixed by then stays as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A fix that was not made, and why: of a diagnostic as it stood in the text as far as it was fixed."""
+
+    diagnostic: Diagnostic
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What has become of a file; `after` is `before` where nothing could be fixed."""
+
+    path: Path
+    before: bytes
+    after: bytes
+    fixed: tuple[Diagnostic, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+def repaired(path: Path, data: bytes, asked: OptionsByFile, *, unsafe: bool = False) -> Repair:
+    """All fixes of what the options let through of a file with these bytes: the safe ones, or the `unsafe` too."""
+    options = asked.of(path)
+    allowed = {Applicability.SAFE, Applicability.UNSAFE} if unsafe else {Applicability.SAFE}
+    now = _Analysed(path, data, options)
+    fixed: list[Diagnostic] = []
+    refused: dict[tuple[str, str, str], Refusal] = {}
+    limit: int | None = None
+    for _ in range(MAX_ROUNDS):
+        open_ = [one for one in now.shown if one.fix is not None and one.fix.applicability in allowed]
+        chosen = _together([one for one in open_ if now.key(one) not in refused])
+        if not chosen:
+            break
+        chosen = chosen[:limit]
+        after = _Analysed(path, now.after(one.fix for one in chosen if one.fix is not None), options)
+        problem = now.problem_of(after, chosen)
+        if problem is None:
+            fixed += chosen
+            now = after
+        elif len(chosen) == 1:
+            refused[now.key(chosen[0])] = Refusal(chosen[0], problem)
+            limit = None
+        else:
+            limit = len(chosen) // 2  # one of them is wrong: the others are made without it
+    return Repair(path, data, now.data, tuple(fixed), tuple(refused.values()))
+
+
+class _Analysed:
+    """A file with some bytes: what is shown of it, and what may not grow."""
+
+    def __init__(self, path: Path, data: bytes, options: Options) -> None:
+        self.path, self.data = path, data
+        result = examine(data, path, rooted(options, path), Loaders(), options.knowledge)
+        self.report: FileReport = reported(result, options, data=data)
+        self.shown = self.report.diagnostics
+        self.lines = self.report.lines
+        everything = Options(project_root=options.project_root)
+        found = reported(result, everything, data=data)
+        self.errors = found.errors
+        self.all = Counter((one.code, _line_of(one, found)) for one in found.diagnostics)
+
+    def key(self, one: Diagnostic) -> tuple[str, str, str]:
+        """What a diagnostic is known by when lines have moved."""
+        return one.code, _line_of(one, self.report), one.message
+
+    def after(self, fixes: Iterable[Fix]) -> bytes:
+        edits = [edit for fix in fixes for edit in fix.edits]
+        if self.path.suffix == ".ipynb":
+            return edited_notebook(self.data, edits)
+        text, encoding = decode(self.data)
+        return applied(text, edits).encode(encoding)
+
+    def problem_of(self, after: _Analysed, chosen: Sequence[Diagnostic]) -> str | None:
+        """Why what fixes have made of this is no better; None where it is."""
+        if after.errors:
+            return after.errors[0].message
+        for one in chosen:
+            at = (one.code, self.key(one)[1])
+            if after.all[at] >= self.all[at] and after.all[at] > 0:
+                return f"{one.code} would still be there"
+        more = after.all - self.all
+        codes, before = _by_code(after.all), _by_code(self.all)
+        for code, line in more:
+            # another place of the same evaluation, say, for which one diagnostic stood
+            if not (any(one.code == code for one in chosen) and codes[code] <= before[code]):
+                return f"it would raise {code} at `{line}`"
+        return None
+
+
+def _by_code(found: Counter[tuple[str, str]]) -> Counter[str]:
+    codes: Counter[str] = Counter()
+    for (code, _), count in found.items():
+        codes[code] += count
+    return codes
+
+
+def _line_of(one: Diagnostic, report: FileReport) -> str:
+    lines = report.lines.get(one.span.where, ())
+    return lines[one.span.line - 1].strip() if one.span.line <= len(lines) else ""
+
+
+def _together(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Those of the first in which no fix touches the place of another; one that is the same as another counts once."""
+    chosen: list[Diagnostic] = []
+    for one in found:
+        fix = one.fix
+        if fix is not None and all(other.fix is not None and apart(fix, other.fix) for other in chosen):
+            chosen.append(one)
+    return chosen
