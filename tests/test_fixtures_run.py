@@ -93,6 +93,17 @@ def test_a_good_shape_runs_without_a_warning(path: Path, function: Callable[...,
         call(function)
 
 
+@pytest.mark.parametrize(("path", "function"), cases(stem="bad.fixed"))
+def test_a_fixed_shape_runs_without_a_warning(path: Path, function: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=f".*{NOT_LEAF}")
+        try:
+            call(function)
+        except (RuntimeError, ValueError) as error:  # what has no fix fails as before
+            assert lines_of(error, path) & (marked(path, "TML401") | marked(path, "TML402"))
+
+
 SILENT = sorted({path.parent.name for path in FIXTURES.glob("*/bad.py")} - RAISING)
 
 
@@ -178,3 +189,4 @@ def test_every_marked_line_fails_in_some_shape(rule: str, code: str, lines: Call
 def test_the_shapes_are_found() -> None:
     """Should the way of finding them break, nothing would be run."""
     assert len(cases(stem="good")) >= 100 and len(cases(stem="bad")) >= 70
+    assert len(cases(stem="bad.fixed")) >= 100
