@@ -69,31 +69,32 @@ def judged(case: Row, clones: Path) -> Row:
 
 def lines(case: Row, git: Path, commit: str, before: bool) -> list[int]:
     """The lines where the case's rule speaks, of those that count for it."""
-    accepted = KIN.get(case["rule"], {case["rule"]})
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(git, commit, root)
-        report = report_on([case["path"]], root, timeout=600)
-        if report["errors"]:
-            raise ValueError(report["errors"][0]["message"])
-        found = [one for one in report["findings"] if one["rule"] in accepted]
-        if case["path"].endswith(".ipynb"):
-            cells = {case.get("cell"), *(alt["cell"] for alt in case.get("alt_cells", []) if before)}
-            found = [one for one in found if one["cell"] in cells]
-        if case["kind"] == "pair" and case["path"].endswith(".ipynb"):
-            return sorted(one["line"] for one in found)
-        if case["kind"] == "pair":
-            source = (root / case["path"]).read_text("utf-8", "replace")
-            first, last = span_of(source, case.get("function", ""), case["line"])
-        else:
-            reach = 2 if case["kind"] == "look-alike" else 15
-            first, last = case["line"] - reach, case["line"] + reach
+        return sorted(one["line"] for one in counted(case, root, before))
+
+
+def counted(case: Row, root: Path, before: bool) -> list[Row]:
+    """The findings in a case's file below `root` that count for it."""
+    accepted = KIN.get(case["rule"], {case["rule"]})
+    report = report_on([case["path"]], root, timeout=600)
+    if report["errors"]:
+        raise ValueError(report["errors"][0]["message"])
+    found = [one for one in report["findings"] if one["rule"] in accepted]
+    if case["path"].endswith(".ipynb"):
+        cells = {case.get("cell"), *(alt["cell"] for alt in case.get("alt_cells", []) if before)}
+        found = [one for one in found if one["cell"] in cells]
+    if case["kind"] == "pair" and case["path"].endswith(".ipynb"):
+        return found
+    if case["kind"] == "pair":
+        source = (root / case["path"]).read_text("utf-8", "replace")
+        first, last = span_of(source, case.get("function", ""), case["line"])
+    else:
+        reach = 2 if case["kind"] == "look-alike" else 15
+        first, last = case["line"] - reach, case["line"] + reach
     near = case.get("alt_lines", []) if before else []
-    return sorted(
-        one["line"]
-        for one in found
-        if first <= one["line"] <= last or any(abs(one["line"] - line) <= 3 for line in near)
-    )
+    return [one for one in found if first <= one["line"] <= last or any(abs(one["line"] - line) <= 3 for line in near)]
 
 
 def span_of(source: str, function: str, line: int) -> tuple[int, int]:
