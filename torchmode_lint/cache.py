@@ -28,7 +28,7 @@ from typing import Any
 from torchmode_lint import __version__
 from torchmode_lint.diagnostic import Applicability, Confidence, Diagnostic, Edit, Fix, Note, Severity, Span
 from torchmode_lint.knowledge import NOTHING, Knowledge
-from torchmode_lint.outcome import Examination, Finding, State
+from torchmode_lint.outcome import Examination, Finding, Silence, State
 
 FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
 MAX_ENTRIES = 100_000  # of the folders below a project's root: past that it is no project of source files
@@ -269,7 +269,7 @@ class Cache:
     # --- results as data -------------------------------------------------------------------------------
 
     def _dumped(self, result: Examination) -> list[Any]:
-        found = [[self._plain(one.diagnostic), one.silenced] for one in result.findings]
+        found = [[self._plain(one.diagnostic), int(one.silenced)] for one in result.findings]
         return [result.state.value, result.degraded, found]
 
     def _plain(self, one: Diagnostic) -> list[Any]:
@@ -289,7 +289,7 @@ class Cache:
 
     def _loaded(self, name: str, data: list[Any]) -> Examination:
         state, degraded, findings = data
-        found = tuple(Finding(self._diagnostic(*plain), silenced) for plain, silenced in findings)
+        found = tuple(Finding(self._diagnostic(*plain), Silence(silenced)) for plain, silenced in findings)
         return Examination(self._path(name), State(state), found, degraded=degraded)
 
     def _diagnostic(

@@ -19,7 +19,7 @@ from torchmode_lint.config import Options, OptionsByFile, codes_of
 from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic, Span, moved
 from torchmode_lint.discovery import STDIN, Found, project_root
-from torchmode_lint.outcome import Examination, Finding, State, failed
+from torchmode_lint.outcome import Examination, Finding, Silence, State, failed
 from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
 
 if TYPE_CHECKING:
@@ -50,10 +50,16 @@ class FileReport:
 
 @functools.cache
 def rule_names() -> Mapping[str, str]:
-    """Every rule's code and name."""
+    """The codes and names that can be selected: every rule's, and that of suppressions that nothing needs."""
     from torchmode_lint.rules import ALL_RULES
 
-    return {rule.code: rule.name for rule in ALL_RULES}
+    return {**{rule.code: rule.name for rule in ALL_RULES}, "TML901": "unused-suppression"}
+
+
+@functools.cache
+def _enabled_codes(select: tuple[str, ...], ignore: tuple[str, ...]) -> frozenset[str]:
+    names = rule_names()
+    return (codes_of(select, names) if select else frozenset(names)) - codes_of(ignore, names)
 
 
 @functools.cache
@@ -61,8 +67,7 @@ def enabled_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> tuple[Rul
     """The rules a run applies. Raises `ConfigurationError` for a word that means no rule."""
     from torchmode_lint.rules import ALL_RULES
 
-    names = rule_names()
-    codes = (codes_of(select, names) if select else names.keys()) - codes_of(ignore, names)
+    codes = _enabled_codes(select, ignore)
     return tuple(rule for rule in ALL_RULES if rule.code in codes)
 
 
@@ -270,10 +275,11 @@ def reported(result: Examination, options: Options, *, suppress: bool = True, da
 
 
 def _is_shown(one: Finding, options: Options, suppress: bool) -> bool:
-    sure = one.diagnostic.confidence >= options.confidence and not (suppress and one.silenced)
+    silenced = one.silenced is Silence.OURS or (suppress and one.silenced is Silence.NOQA)
+    sure = one.diagnostic.confidence >= options.confidence and not silenced
     if not sure or not (options.select or options.ignore):
         return sure
-    return any(rule.code == one.diagnostic.code for rule in enabled_rules(options.select, options.ignore))
+    return one.diagnostic.code in _enabled_codes(options.select, options.ignore)
 
 
 def _with_places(one: Diagnostic) -> Diagnostic:

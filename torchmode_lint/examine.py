@@ -19,11 +19,12 @@ from torchmode_lint.diagnostic import Diagnostic, moved
 from torchmode_lint.discovery import find_files
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.knowledge import NOTHING, Knowledge
-from torchmode_lint.outcome import Examination, Finding, Inputs, State, failed
+from torchmode_lint.outcome import Examination, Finding, Inputs, Silence, State, failed
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.source import SourceFile, parse_source
 from torchmode_lint.text import UNREADABLE, SourceError, decode
 from torchmode_lint.torch_api import told, told_words
+from torchmode_lint.unused import CODE, NAME, unused
 
 # A file that holds none of these words uses neither torch nor a library built on it: no rule can speak.
 SCREEN_WORDS = (
@@ -31,6 +32,7 @@ SCREEN_WORDS = (
     *(b"deepspeed", b"apex", b"monai", b"kornia", b"composer", b"skorch", b"peft", b"trl", b"functorch"),
 )
 BROKEN_INVARIANT = "TML910"
+_NAMES = {**{rule.code: rule.name for rule in ALL_RULES}, CODE: NAME}
 
 
 class Loaders:
@@ -95,6 +97,9 @@ def _examined(source: SourceFile, path: Path, loader: Loader) -> Examination:
             stands = [one for one in found if _home(one.diagnostic, program) not in again.entered]
             modes = {rule.code for rule in ALL_RULES if rule.of_modes}
             found = _in_order([*stands, *(one for one in findings(again) if one.diagnostic.code in modes)])
+    if not program.degraded:
+        late = (_finding(each, source) for each in unused(source, found, _NAMES))
+        found = _in_order([*found, *late])
     files, asked = loader.project.behind([path.resolve(), *callers])
     inputs = Inputs(files, asked, searched=loader.project.names_of(path) if program.blamed else ())
     return Examination(path.as_posix(), State.ANALYSED, tuple(found), (), len(program.degraded), inputs)
@@ -120,11 +125,17 @@ def _source(data: bytes, at: Path, project: Project) -> SourceFile:
 def findings(program: Program) -> list[Finding]:
     """What all rules say of a program, sorted; of several diagnostics of one rule at one place, the surest."""
     source = program.source
-    return _in_order(
-        Finding(_placed(each, source), source.suppressed(each.span.line, each.code))
-        for rule in ALL_RULES
-        for each in rule.check(program)
-    )
+    return _in_order(_finding(each, source) for rule in ALL_RULES for each in rule.check(program))
+
+
+def _finding(each: Diagnostic, source: SourceFile) -> Finding:
+    """A diagnostic at its place as users see it, and whether a comment silences it."""
+    line, silenced = each.span.line, Silence.NONE
+    if any(ignore.covers(line, each.code, _NAMES) for ignore in source.ignores):
+        silenced = Silence.OURS
+    elif source.suppressed(line, each.code):
+        silenced = Silence.NOQA
+    return Finding(_placed(each, source), silenced)
 
 
 def _placed(each: Diagnostic, source: SourceFile) -> Diagnostic:

@@ -40,6 +40,11 @@ class Cells:
         shift = self.firsts[at] - 1
         return replace(span, line=span.line - shift, end_line=span.end_line - shift, cell=self.indexes[at])
 
+    def line_of(self, span: Span) -> int:
+        """The line in the program of a span in a cell."""
+        assert span.cell is not None
+        return self.firsts[self.indexes.index(span.cell)] + span.line - 1
+
     def lines_of(self, cell: int) -> tuple[str, ...]:
         """The lines of a cell as they are in the program."""
         if cell not in self.indexes:

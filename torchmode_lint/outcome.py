@@ -20,12 +20,20 @@ class State(enum.Enum):
     FAILED = "failed"
 
 
+class Silence(enum.IntEnum):
+    """Which comment silences a diagnostic: none, a `# noqa`, which flake8 reads itself, or one of ours."""
+
+    NONE = 0
+    NOQA = 1
+    OURS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A diagnostic of any rule, however sure; `silenced` by a comment in the file."""
+    """A diagnostic of any rule, however sure, and what silences it in the file."""
 
     diagnostic: Diagnostic
-    silenced: bool
+    silenced: Silence
 
 
 @dataclass(frozen=True, slots=True)

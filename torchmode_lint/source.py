@@ -22,6 +22,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import lower_file
+from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
 from torchmode_lint.text import NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
@@ -50,7 +51,10 @@ T = TypeVar("T")
 class SourceFile:
     """One parsed file. `path` is as it is shown; `text` has the file's line ends but no byte order mark."""
 
-    __slots__ = ("_code", "_lines", "_parents", "_places", "_suppressions", "cells", "encoding", "path", "text", "tree")
+    __slots__ = (
+        *("_code", "_ignores", "_lines", "_parents", "_places", "_suppressions"),
+        *("cells", "encoding", "path", "text", "tree"),
+    )
 
     def __init__(self, path: str, text: str, tree: cst.Module, encoding: str, cells: Cells | None = None) -> None:
         self.path = path
@@ -63,6 +67,7 @@ class SourceFile:
         self._places: Mapping[cst.CSTNode, CodeRange] | None = None
         self._parents: dict[cst.CSTNode, cst.CSTNode] | None = None
         self._suppressions: Suppressions | None = None
+        self._ignores: tuple[Ignore, ...] | None = None
 
     @property
     def lines(self) -> list[str]:
@@ -113,6 +118,17 @@ class SourceFile:
         if self._suppressions is None:
             self._suppressions = Suppressions(self.text, self.lines)
         return self._suppressions
+
+    @property
+    def ignores(self) -> tuple[Ignore, ...]:
+        """Our own suppression comments."""
+        if self._ignores is None:
+            self._ignores = ignores(self.text, self.lines)
+        return self._ignores
+
+    def program_line(self, span: Span) -> int:
+        """The line of a span of this file in `lines`; in a notebook, a span that is `placed` already."""
+        return span.line if self.cells is None or span.cell is None else self.cells.line_of(span)
 
     def suppressed(self, line: int, code: str, end_line: int | None = None) -> bool:
         """Whether a comment silences `code` for a diagnostic that begins on `line` (and ends on `end_line`)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tokenize
+from dataclasses import dataclass
 
 _CODES = r"[A-Z]+[0-9]+(?:[,\s]+)?"
 _INLINE = re.compile(rf"# noqa(?::\s?(?P<codes>(?:{_CODES})+))?", re.IGNORECASE)
@@ -17,23 +18,47 @@ _BETWEEN = re.compile(r"[,\s]+")
 _EVERYTHING = ("",)  # the prefix of every code
 
 
-class Suppressions:
-    """The prefixes of the codes that comments silence, by line."""
+@dataclass(frozen=True, slots=True)
+class Noqa:
+    """A `# noqa` at `line` and `column` (from 1), the prefixes that it names, and the lines that it counts for."""
 
-    __slots__ = ("_by_line", "_in_file")
+    line: int
+    column: int
+    text: str
+    prefixes: tuple[str, ...]
+    first: int
+    last: int
+
+
+class Suppressions:
+    """The prefixes of the codes that comments silence, by line; `comments` are those of single lines.
+
+    As to flake8, the words count in a string, too; such are no `comments`.
+    """
+
+    __slots__ = ("_by_line", "_in_file", "comments")
 
     def __init__(self, text: str, lines: list[str]) -> None:
         self._in_file: tuple[str, ...] = ()
         self._by_line: dict[int, tuple[str, ...]] = {}
+        self.comments: list[Noqa] = []
         if _INLINE.search(text) is None and "flake8" not in text.lower():
             return
         for line in lines:
             if _FILE.match(line) is not None:
                 self._in_file = _EVERYTHING
         for first, last in _logical_lines(lines):
-            found = _INLINE.search("\n".join(lines[first - 1 : last]))
+            joined = "\n".join(lines[first - 1 : last])
+            found = _INLINE.search(joined)
             if found is not None:
-                self._by_line.update(dict.fromkeys(range(first, last + 1), _prefixes(found)))
+                prefixes = _prefixes(found)
+                self._by_line.update(dict.fromkeys(range(first, last + 1), prefixes))
+                before = joined[: found.start()].split("\n")
+                at = first + len(before) - 1, len(before[-1]) + 1
+                self.comments.append(Noqa(*at, found[0].rstrip(), prefixes, first, last))
+        if self.comments:
+            starts = _comment_starts(lines)
+            self.comments = [one for one in self.comments if starts.get(one.line, one.column + 1) <= one.column]
 
     def cover(self, line: int, code: str, end_line: int | None = None) -> bool:
         """Whether `code` is silent on `line`, or by a comment on the last line of what is reported."""
@@ -47,6 +72,16 @@ def _prefixes(match: re.Match[str]) -> tuple[str, ...]:
     if match["codes"] is None:
         return _EVERYTHING
     return tuple(code.upper() for code in _BETWEEN.split(match["codes"]) if code)
+
+
+def _comment_starts(lines: list[str]) -> dict[int, int]:
+    """The column, from 1, at which the comment of a line begins; nothing where the file cannot be cut into tokens."""
+    feed = iter([f"{line}\n" for line in lines])
+    try:
+        tokens = list(tokenize.generate_tokens(lambda: next(feed, "")))
+    except (tokenize.TokenError, SyntaxError):
+        return {}
+    return {token.start[0]: token.start[1] + 1 for token in tokens if token.type == tokenize.COMMENT}
 
 
 def _logical_lines(lines: list[str]) -> list[tuple[int, int]]:

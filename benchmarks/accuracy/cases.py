@@ -26,8 +26,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from report import report_on
 from repositories import clone_of, lay_out
+
+from report import report_on
 
 HERE = Path(__file__).parent
 KIN = {"missing-zero-grad": {"missing-zero-grad", "gradients-discarded"}}
