@@ -182,6 +182,61 @@ def test_a_loop_of_training(before: str, expected: str | None) -> None:
 
 
 FUNCTIONS = {
+    "gradients that the loss of another optimizer leaves": (
+        """\
+        def run(loader):
+            generator, critic = nn.Linear(4, 8), nn.Linear(8, 1)
+            first, second = torch.optim.Adam(generator.parameters()), torch.optim.Adam(critic.parameters())
+            for real, _ in loader:
+                first.zero_grad()
+                fake = generator(torch.randn(16, 4))
+                F.softplus(-critic(fake)).mean().backward()
+                first.step()
+                loss = F.softplus(critic(fake.detach())).mean() + F.softplus(-critic(real)).mean()
+                loss.backward()
+                second.step()
+        """,
+        """\
+        def run(loader):
+            generator, critic = nn.Linear(4, 8), nn.Linear(8, 1)
+            first, second = torch.optim.Adam(generator.parameters()), torch.optim.Adam(critic.parameters())
+            for real, _ in loader:
+                first.zero_grad()
+                fake = generator(torch.randn(16, 4))
+                F.softplus(-critic(fake)).mean().backward()
+                first.step()
+                loss = F.softplus(critic(fake.detach())).mean() + F.softplus(-critic(real)).mean()
+                second.zero_grad()
+                loss.backward()
+                second.step()
+        """,
+    ),
+    "losses that something unknown has computed": (
+        """\
+        def run(loader, loss_of):
+            net = nn.Linear(8, 3)
+            total, log = 0.0, {}
+            for i, (x, y) in enumerate(loader):
+                net.zero_grad()
+                loss = loss_of(net(x), y)
+                loss.div(len(x)).backward()
+                total += loss / len(loader)
+                log[i] = loss
+            return total, log
+        """,
+        """\
+        def run(loader, loss_of):
+            net = nn.Linear(8, 3)
+            total, log = 0.0, {}
+            for i, (x, y) in enumerate(loader):
+                net.zero_grad()
+                loss = loss_of(net(x), y)
+                loss.div(len(x)).backward()
+                total += loss.detach() / len(loader)
+                log[i] = loss.detach()
+            return total, log
+        """,
+    ),
     "a state of several tensors": (
         """\
         def run():

@@ -34,8 +34,9 @@ def clear(program: Program, step: Step, backward: Point, *, sure: bool) -> Fix |
     before = draft.syntax.place(backward.event.node) if backward.context is step.context else None
     after = _in_suite_of(draft.syntax, step, before)
     if before is not None and after is not None and before.index < after.index and not _rebound(before, after, name):
-        draft.before(before, call)
-        return draft.fix(f"clear the gradients of `{name}` before this backward", safe=sure)
+        own = _own_backward(program, draft.syntax, step, before, after)
+        draft.before(own or before, call)
+        return draft.fix(f"clear the gradients of `{name}` before its backward", safe=sure and own is None)
     behind = draft.syntax.line(step.event.node) if _is_step(step.event.node) else after
     suite = _one_line_suite(draft.syntax, step.event.node)
     if suite is not None:
@@ -54,6 +55,21 @@ def _in_closure(program: Program, draft: Draft, step: Step, backward: Point, *, 
         return None
     draft.before(place, f"{name}.zero_grad()")
     return draft.fix(f"clear the gradients of `{name}` before this backward", safe=sure)
+
+
+def _own_backward(program: Program, syntax: Syntax, step: Step, first: Place, last: Place) -> Place | None:
+    """The backward that a step is for, where those before it were for the step of another optimizer in between."""
+    others = [s for s in program.steps if s.identity != step.identity]
+    stepped = [node for s in others for node in regions.nodes_of(program, Point(s.event, s.context))]
+    walked = [node for b in program.backwards for node in regions.nodes_of(program, Point(b.event, b.context))]
+    between = first.after[: last.index - first.index - 1]
+    found = None
+    for statement in reversed(between):
+        if regions.holds(syntax, statement, stepped):
+            return found
+        if regions.holds(syntax, statement, walked):
+            found = syntax.place(statement)
+    return None
 
 
 def _stepped(syntax: Syntax, step: Step) -> str | None:

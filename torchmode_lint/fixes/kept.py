@@ -27,14 +27,15 @@ def cut(program: Program, kept: Kept, *, sure: bool) -> Fix | None:
         place = evaluation.place(program, forwards[0], forwards[0].module.why)
         return grad_modes.switch_off(program, forwards[0], place, sure=False)
     draft = Draft(program.source)
-    a_tensor = kept.tensor.made is not None or name_of(kept.tensor) in program.walked  # not a structure of some
-    added = _added(draft.syntax, kept.event.node) if kept.tensor.exact and a_tensor else None
-    given = None if added is None else _given(kept.context, added)
+    added = _added(draft.syntax, kept.event.node)
+    if added is None or not _is_tensor(program, draft.syntax, kept, added):
+        return None
+    given = _given(kept.context, added)
     if given is not None:
         added = given[1]
         if added is None or not program.here(given[0]):
             return None  # whoever else calls this may give it numbers
-    elif added is None or not program.here(kept.context):
+    elif not program.here(kept.context):
         return None
     value = _tensor(added)
     text = draft.syntax.text(value)
@@ -43,6 +44,29 @@ def cut(program: Program, kept: Kept, *, sure: bool) -> Fix | None:
         return draft.fix(f"keep the number of `{text}`", safe=sure)
     draft.method(value, ".detach()")
     return draft.fix(f"keep `{text}` without its graph", safe=sure)
+
+
+def _is_tensor(program: Program, syntax: Syntax, kept: Kept, added: cst.BaseExpression) -> bool:
+    """Whether what is kept is surely one tensor, not a structure of some."""
+    if kept.tensor.exact and (kept.tensor.made is not None or name_of(kept.tensor) in program.walked):
+        return True
+    name = dotted(_tensor(added))
+    scope = syntax.function(added) or syntax.source.tree
+    return name is not None and any(
+        isinstance(at, cst.Call) and isinstance(at.func, cst.Attribute) and at.func.attr.value == "backward"
+        for node in walk(scope, own=True)
+        if isinstance(node, (cst.Name, cst.Attribute)) and dotted(node) == name and not _is_taken_apart(syntax, node)
+        for at in syntax.around(node)
+    )
+
+
+def _is_taken_apart(syntax: Syntax, node: cst.CSTNode) -> bool:
+    """Whether an item or an attribute of something is read, not a method called."""
+    parent = syntax.parent(node)
+    if isinstance(parent, cst.Attribute):
+        call = syntax.parent(parent)
+        return not (isinstance(call, cst.Call) and call.func is parent)
+    return isinstance(parent, cst.Subscript) and parent.value is node
 
 
 def _added(syntax: Syntax, node: cst.CSTNode) -> cst.BaseExpression | None:

@@ -43,9 +43,10 @@ Gradients that add up on purpose are no bug as long as they are cleared after th
 ## Fix safety
 
 Safe where the diagnostic is certain and `zero_grad()` stands before a backward that leads to its step in the same
-suite, or in the closure that the step calls: every step then uses the gradient of its own loss. Unsafe where it
-stands after the step, as it must where gradients of several backwards are used at once (something may read them
-after that step), and where the optimizer's construction is not in sight or the step is taken by hand.
+suite, or in the closure that the step calls: every step then uses the gradient of its own loss. Unsafe where another
+optimizer steps in between, since what that one's loss leaves may be wanted; where it stands after the step, as it
+must where gradients of several backwards are used at once (something may read them after that step); and where the
+optimizer's construction is not in sight or the step is taken by hand.
 
 ## What it does not see
 
