@@ -1,11 +1,12 @@
 """The one test command: style, types, import contracts, the tool on itself, and the tests.
 
 Runs every step even when an earlier one fails, pytest last so that its closing line ends the output.
-Extra arguments go to pytest. Exits 1 when any step failed.
+Extra arguments go to pytest (`-n 0` for one process). Exits 1 when any step failed.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import sysconfig
@@ -25,11 +26,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
     (*PYTHON, "torchmode_lint", "check", "--isolated", *CHECKED),
 )
 
+# with pytest-xdist a process for each core; the tests of one file stay together, with what they keep
+SPREAD = ("-n", "auto", "--dist", "loadfile") if importlib.util.find_spec("xdist") else ()
+
 
 def main(arguments: list[str]) -> int:
     """Run the steps, say which failed."""
     failed = []
-    for step in (*STEPS, (*PYTHON, "pytest", *arguments)):
+    for step in (*STEPS, (*PYTHON, "pytest", *SPREAD, *arguments)):
         name = " ".join(Path(word).name if word in (sys.executable, LINT_IMPORTS) else word for word in step)
         print(f"$ {name[:100]}", flush=True)
         if subprocess.run(step, cwd=ROOT, check=False).returncode:

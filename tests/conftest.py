@@ -1,4 +1,4 @@
-"""Tests of what live torch does are skipped where it is not installed, unless it must be."""
+"""What holds for all tests: torch on one thread, and skipped where it is not installed, unless it must be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 
 def pytest_configure() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads cost these small programs more than they save
     if os.environ.get("TORCHMODE_REQUIRE_TORCH") and importlib.util.find_spec("torch") is None:
         raise pytest.UsageError("torch must be installed here (TORCHMODE_REQUIRE_TORCH is set)")
 

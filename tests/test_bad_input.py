@@ -149,7 +149,8 @@ def test_a_file_of_20_000_lines(folder: Path) -> None:
         "    return {{'loss': loss.item(), 'count': len(loader), 'name': 'train_{0}'}}\n"
         "\n"
     )
-    text = "import torch\n" + "".join(function.format(number) for number in range(2500)) + BAD
+    table = "table = {\n" + "".join(f"    {number}: 0.5,\n" for number in range(16_000)) + "}\n"
+    text = "import torch\n" + table + "".join(function.format(number) for number in range(500)) + BAD
     (folder / "long.py").write_text(text)
     lines = text.count("\n")
     assert lines > 20_000

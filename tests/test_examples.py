@@ -33,6 +33,6 @@ def test_what_is_reported_is_what_the_page_says(path: Path) -> None:
 )
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path) -> None:
-    ended = run(sys.executable, "-W", "error", path, OMP_NUM_THREADS="1")
+    ended = run(sys.executable, "-W", "error", path)
     assert ended.code == 0, ended.err
     assert ended.out.strip()

@@ -95,7 +95,7 @@ def test_an_end_of_its_own_is_told_with_what_was_seen(tmp_path: Path, end: str, 
 
 
 def test_an_endless_program_is_ended_in_time(tmp_path: Path) -> None:
-    table, _ = confirm(tmp_path, "--timeout", "15", script(tmp_path, "while True:\n    step()\n"))
+    table, _ = confirm(tmp_path, "--timeout", "25", script(tmp_path, "while True:\n    step()\n"))
     assert table["program"]["ended"] == "timed out"
     assert ("confirmed", "TML301") in rules(table)
 
