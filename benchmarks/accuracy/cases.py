@@ -26,9 +26,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from repositories import clone_of, lay_out
-
 from report import report_on
+from repositories import clone_of, lay_out
 
 HERE = Path(__file__).parent
 KIN = {"missing-zero-grad": {"missing-zero-grad", "gradients-discarded"}}
