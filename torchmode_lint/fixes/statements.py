@@ -23,6 +23,8 @@ def forgotten(program: Program, context: Context, method: str) -> bool:
 
 def take_effect(program: Program, found: NoEffect) -> Fix | None:
     """What a statement that does nothing was meant to be."""
+    if found.form == "bare":
+        return None
     draft = Draft(program.source)
     statement = found.event.node
     assert isinstance(statement, cst.Expr)
