@@ -68,6 +68,14 @@ def test_sarif_says_what_json_says() -> None:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == finding["code"]
         assert where["artifactLocation"]["uri"] == finding["path"]
         assert (where["region"]["startLine"], where["region"]["startColumn"]) == (finding["line"], finding["column"])
+        (fix,) = result.get("fixes", [None])
+        assert (None if fix is None else fix["description"]["text"]) == (finding["fix"] or {}).get("message")
+        if fix is not None:
+            (change,) = fix["artifactChanges"]
+            assert change["artifactLocation"]["uri"] == finding["path"]
+            inserted = [one["insertedContent"]["text"] for one in change["replacements"]]
+            edits = {(edit["line"], edit["column"], edit["text"]) for edit in finding["fix"]["edits"]}
+            assert sorted(inserted) == sorted(text for *_, text in edits)
         related = [one["message"]["text"] for one in result.get("relatedLocations", [])]
         assert related == [step["message"] for step in finding["trail"]]
         if related:

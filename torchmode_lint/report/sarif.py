@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from torchmode_lint import __version__
-from torchmode_lint.diagnostic import Confidence, Diagnostic, Note, Severity, Span
+from torchmode_lint.diagnostic import Confidence, Diagnostic, Fix, Note, Severity, Span
 from torchmode_lint.engine import Run
 from torchmode_lint.fingerprint import fingerprints
 from torchmode_lint.rule import Rule
@@ -94,7 +94,20 @@ def _result(each: Diagnostic, mark: str) -> dict[str, Any]:
         ]
         flow = {"locations": [{"location": _location(note.span, note.message)} for note in steps]}
         result["codeFlows"] = [{"threadFlows": [flow]}]
+    if each.fix is not None and each.span.cell is None:  # SARIF has no place for the cells of a notebook
+        result["fixes"] = [_fix(each.fix)]
+        result["properties"]["applicability"] = str(each.fix.applicability)
     return result
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    """A fix, all of whose edits are of one file."""
+    replacements = [
+        {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.text}}
+        for edit in sorted(dict.fromkeys(fix.edits), key=lambda edit: (edit.span.line, edit.span.column))
+    ]
+    changed = {"artifactLocation": {"uri": quote(fix.edits[0].span.path)}, "replacements": replacements}
+    return {"description": {"text": fix.message}, "artifactChanges": [changed]}
 
 
 def _notification(error: Diagnostic) -> dict[str, Any]:
@@ -108,12 +121,15 @@ def _notification(error: Diagnostic) -> dict[str, Any]:
 
 def _location(at: Span, message: str = "") -> dict[str, Any]:
     physical: dict[str, Any] = {"artifactLocation": {"uri": quote(at.path)}}
-    region = {"startLine": at.line, "startColumn": at.column, "endLine": at.end_line, "endColumn": at.end_column}
     location: dict[str, Any] = {"physicalLocation": physical}
     if at.cell is None:
-        physical["region"] = region
+        physical["region"] = _region(at)
     else:  # lines count in the cell, which SARIF has no place for
         location["logicalLocations"] = [{"name": f"cell {at.cell}, line {at.line}", "kind": "member"}]
     if message:
         location["message"] = {"text": message}
     return location
+
+
+def _region(at: Span) -> dict[str, int]:
+    return {"startLine": at.line, "startColumn": at.column, "endLine": at.end_line, "endColumn": at.end_column}
