@@ -134,6 +134,16 @@ def test(loader):
     assert "    with torch.no_grad():\n        for x in loader:" in result
 
 
+def test_one_call_settles_all_that_comes_after_it() -> None:
+    text = HEADER + "\n\nnet = Net()\nwith torch.no_grad():\n    print(net(1).argmax())\n    print(net(2).argmax())\n"
+    assert repair(text).after.decode() == text.replace("with torch", "net.eval()\nwith torch")
+
+
+def test_a_call_of_train_that_serves_no_training_becomes_one_of_eval() -> None:
+    text = HEADER + "\n\nnet = Net()\nnet.train()\nwith torch.no_grad():\n    print(net(1).argmax())\n"
+    assert repair(text).after.decode() == text.replace("net.train()", "net.eval()")
+
+
 def test_a_fix_that_breaks_the_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> Fix:
         return Fix("break it", Applicability.SAFE, (Edit(Span("code.py", 1, 1, 1, 1), "import (\n"),))

@@ -6,19 +6,21 @@ if its diagnostic is gone, the file can still be parsed, and no diagnostic has c
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torchmode_lint.config import Options, OptionsByFile
-from torchmode_lint.diagnostic import Applicability, Diagnostic, Fix
+from torchmode_lint.diagnostic import Applicability, Diagnostic, Fix, Span
 from torchmode_lint.edits import apart, applied
 from torchmode_lint.engine import FileReport, reported, rooted
 from torchmode_lint.examine import Loaders, examine
 from torchmode_lint.notebook_edits import edited_notebook
 from torchmode_lint.text import decode
 
+_DEF = re.compile(r"\s*(async\s+def|def|class)\b")
 MAX_ROUNDS = 30  # analyses of one file; what is not fixed by then stays as it is
 
 
@@ -51,7 +53,7 @@ def repaired(path: Path, data: bytes, asked: OptionsByFile, *, unsafe: bool = Fa
     limit: int | None = None
     for _ in range(MAX_ROUNDS):
         open_ = [one for one in now.shown if one.fix is not None and one.fix.applicability in allowed]
-        chosen = _together([one for one in open_ if now.key(one) not in refused])
+        chosen = now.together([one for one in open_ if now.key(one) not in refused])
         if not chosen:
             break
         chosen = chosen[:limit]
@@ -85,6 +87,27 @@ class _Analysed:
     def key(self, one: Diagnostic) -> tuple[str, str, str]:
         """What a diagnostic is known by when lines have moved."""
         return one.code, _line_of(one, self.report), one.message
+
+    def together(self, found: Sequence[Diagnostic]) -> list[Diagnostic]:
+        """Those of the first in which no fix touches the place of another, or says the same in the same function.
+
+        One `eval()` settles all that comes after it.
+        """
+        chosen: list[Diagnostic] = []
+        for one in found:
+            if one.fix is not None and all(
+                other.fix is not None
+                and apart(one.fix, other.fix)
+                and (one.fix.message != other.fix.message or self._has_def(other.span, one.span))
+                for other in chosen
+            ):
+                chosen.append(one)
+        return chosen
+
+    def _has_def(self, first: Span, last: Span) -> bool:
+        """Whether a function or class begins between two places, or they are in two cells."""
+        lines = self.lines.get(first.where, ())[first.line : last.line - 1]
+        return first.where != last.where or any(_DEF.match(line) for line in lines)
 
     def after(self, fixes: Iterable[Fix]) -> bytes:
         edits = [edit for fix in fixes for edit in fix.edits]
@@ -120,13 +143,3 @@ def _by_code(found: Counter[tuple[str, str]]) -> Counter[str]:
 def _line_of(one: Diagnostic, report: FileReport) -> str:
     lines = report.lines.get(one.span.where, ())
     return lines[one.span.line - 1].strip() if one.span.line <= len(lines) else ""
-
-
-def _together(found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Those of the first in which no fix touches the place of another; one that is the same as another counts once."""
-    chosen: list[Diagnostic] = []
-    for one in found:
-        fix = one.fix
-        if fix is not None and all(other.fix is not None and apart(fix, other.fix) for other in chosen):
-            chosen.append(one)
-    return chosen

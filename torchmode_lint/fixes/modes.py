@@ -115,9 +115,8 @@ def _calls_of_train(
         if not isinstance(call.func, cst.Attribute) or call.func.attr.value != "train":
             return []
         if place is not None:
-            function = draft.syntax.function(call)
-            inside = regions.is_in(draft.syntax, call, place.statement)
-            if not inside and (function is None or function in training):
+            around = draft.syntax.function(call) or program.source.tree
+            if not regions.is_in(draft.syntax, call, place.statement) and around in training:
                 return []
         found.append(call)
     return found
