@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 from commands import BAD, GOOD, check, torchmode
 from torchmode_lint import cache, examine
 from torchmode_lint.config import Options
+from torchmode_lint.contents import digest
 from torchmode_lint.discovery import find_files
 from torchmode_lint.engine import FileReport, check_paths, on_deep_stack
 from torchmode_lint.knowledge import Knowledge
@@ -109,6 +111,55 @@ def test_a_new_file_that_an_import_may_mean_counts(project: Path, examined: list
     assert not next(one for one in checked() if one.path == "script.py").diagnostics
 
 
+HELPER = """import torch
+def evaluate(net, data):
+    with torch.no_grad():
+        for x in data:
+            print(net(x).argmax(1))
+"""
+CALLER = """from {module} import evaluate
+from model import Net
+def main(data):
+    net = Net()
+    net.{mode}()
+    evaluate(net, data)
+"""
+
+
+def test_only_files_whose_imports_may_mean_it_count_as_callers(project: Path, examined: list[str]) -> None:
+    put(project / "helper.py", HELPER + "def alone(data):\n    net = torch.nn.Dropout()\n    evaluate(net, data)\n")
+    put(project / "caller.py", CALLER.format(module="elsewhere", mode="train"))
+    checked()
+    examined.clear()
+    put(project / "caller.py", CALLER.format(module="elsewhere", mode="eval"))
+    checked()
+    assert examined == ["caller.py"]
+    examined.clear()
+    put(project / "caller.py", CALLER.format(module="helper", mode="train"))
+    assert checked() == checked(cached=False)
+    assert examined[:2] == ["caller.py", "helper.py"]
+
+
+def test_what_has_not_been_touched_is_not_opened(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = project / "model.py"
+    later = os.stat(settled).st_ctime_ns + 3_000_000_000
+    monkeypatch.setattr("time.time_ns", lambda: later)
+    checked()
+    opened: list[str] = []
+    monkeypatch.setattr("torchmode_lint.contents.digest", lambda data: opened.append("a file") or digest(data))
+    checked()
+    assert opened == []
+    put(settled, MODEL.format(layer="ReLU()"))
+    assert all(not one.diagnostics for one in checked() if one.path == "script.py")
+    assert opened
+
+
+def test_what_was_written_a_moment_ago_is_opened_again(project: Path) -> None:
+    checked()
+    with contextlib.closing(sqlite3.connect(*cache.folder().glob("*.db"))) as connection:
+        assert connection.execute("select count(*) from files where stamp is not null").fetchone() == (0,)
+
+
 def test_options_choose_among_what_is_kept(project: Path, examined: list[str]) -> None:
     checked()
     examined.clear()
@@ -198,14 +249,13 @@ def test_what_another_run_keeps_meanwhile_is_no_trouble(project: Path) -> None:
     (project / "third.py").rename(project / "away")
     checked()
     script = project / "script.py"
-    digest = early.digest(script.read_bytes())
-    assert early.get(script, digest) is not None  # it has read the numbers of all files by now
+    assert early.get(script) is not None  # it has read the numbers of all files by now
     (project / "away").rename(project / "third.py")
     put(project / "fourth.py", MODEL.format(layer="ReLU()"))
     put(project / "third.py", SCRIPT.format(module="fourth"))
     checked()
     third = project / "third.py"
-    assert early.get(third, early.digest(third.read_bytes())) is None
+    assert early.get(third) is None
     early.close()
 
 

@@ -21,28 +21,28 @@ import sqlite3
 import sys
 import time
 from array import array
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from torchmode_lint import __version__
+from torchmode_lint.contents import Contents, Stamped, digest, stem
 from torchmode_lint.diagnostic import Applicability, Confidence, Diagnostic, Edit, Fix, Note, Severity, Span
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, Finding, Silence, State
 
 FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
-MAX_ENTRIES = 100_000  # of the folders below a project's root: past that it is no project of source files
 KEPT_SECONDS = 30 * 24 * 3600
 WRITTEN_AT_ONCE = 64
 _DAY = 24 * 3600
-_NOT_SOURCE = frozenset({"node_modules", "__pycache__"})
+_UNKNOWN = "?"  # a file that a run at the same time has just come to know
 _KEPT = "hash, files, digest, asked, listing, words, tree, callers, used, data, knowledge"
 _META = "create table if not exists meta(name text primary key, value text)"
 _TABLES = {
-    "files": "(id integer primary key, path text unique)",
+    "files": "(id integer primary key, path text unique, stamp text, hash blob)",
     "listings": "(id integer primary key, digest blob unique, names text)",
+    "trees": "(id integer primary key, digest blob unique, files blob, hashes blob)",
     "results": "(path text primary key, hash blob, files blob, digest blob, asked text, listing integer, words text, "
-    "tree blob, callers blob, used integer, data text, knowledge blob) without rowid",
+    "tree integer, callers blob, used integer, data text, knowledge blob) without rowid",
 }
 
 
@@ -75,27 +75,24 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.began = time.time()
-        self._hashes: dict[str, bytes] = {}
-        self._ids: dict[str, int] = {}
         self._new: dict[str, tuple[Any, ...]] = {}
         self._seen: list[str] = []
         self._connection: sqlite3.Connection | None = _opened(self.root)
+        self._ids: dict[str, int] = {}
+        self._paths: dict[int, str] = {}
         self._listings: dict[int, frozenset[str]] = {}
+        self._trees: dict[int, dict[str, bool]] = {}
 
-    def digest(self, data: bytes) -> bytes:
-        """What stands for the bytes of a file."""
-        return _digest(data)
-
-    def get(self, path: Path, digest: bytes, knowledge: Knowledge = NOTHING) -> Examination | None:
-        """The kept result for the file at `path` with bytes of this digest, if it still holds."""
+    def get(self, path: Path, knowledge: Knowledge = NOTHING) -> Examination | None:
+        """The kept result for the file at `path`, if it still holds."""
         if self._connection is None:
             return None
         name = self._name(path.absolute().as_posix())
+        hashed = self._contents.hash(name)
         try:
             row = self._connection.execute(f"select {_KEPT} from results where path = ?", (name,)).fetchone()
-            if row is None or row[0] != digest or row[10] != _digest_of(knowledge):
+            if row is None or row[0] != hashed or row[10] != _digest_of(knowledge):
                 return None
-            self._hashes[name] = digest
             if not self._holds(*row[1:8]):
                 return None
         except sqlite3.Error:
@@ -104,28 +101,27 @@ class Cache:
             self._seen.append(name)
         return self._loaded(name, json.loads(row[9]))
 
-    def put(self, digest: bytes, result: Examination, knowledge: Knowledge = NOTHING) -> None:
-        """Keep the result of a file with bytes of this digest; not errors, nor what was made of changing files."""
+    def put(self, data: bytes, result: Examination, knowledge: Knowledge = NOTHING) -> None:
+        """Keep the result of a file with these bytes; not errors, nor what was made of changing files."""
         if self._connection is None or result.state is State.FAILED:
             return
         name = self._name(result.path)
-        self._hashes[name] = digest
+        hashed = self._contents.hash(name)
         used = sorted({self._name(path) for path in result.inputs.files} - {name})
-        if any(self._changed_since(one) for one in used):
+        if digest(data) != hashed or any(self._changed_since(one) for one in used):
             return
         try:
-            files = array("I", (self._id(one) for one in used))
             whole = result.state is State.ANALYSED
             listing = self._listing if whole else None
             if whole and listing is None:
                 return
             words = result.inputs.searched
-            tree, callers = (self._tree, self._mentioning(words)) if words else (None, None)
+            importing = sorted(map(self._name, result.inputs.importing))
+            tree, callers = (self._tree, self._numbered(importing)) if words else (None, None)
             self._new[name] = (
-                *(name, self._hashes[name], files.tobytes(), self._sum(used), json.dumps(sorted(result.inputs.asked))),
-                *(listing, json.dumps(words), tree, callers, int(self.began)),
-                json.dumps(self._dumped(result), separators=(",", ":")),
-                _digest_of(knowledge),
+                *(name, hashed, self._numbered(used), self._contents.total(used)),
+                *(json.dumps(sorted(result.inputs.asked)), listing, json.dumps(words), tree, callers, int(self.began)),
+                *(json.dumps(self._dumped(result), separators=(",", ":")), _digest_of(knowledge)),
             )
             if len(self._new) >= WRITTEN_AT_ONCE:
                 self._write()
@@ -138,6 +134,7 @@ class Cache:
             return
         with contextlib.suppress(sqlite3.Error):
             self._write()
+            self._stamp()
             with self._connection:
                 now = [(int(self.began), name) for name in self._seen]
                 self._connection.executemany("update results set used = ? where path = ?", now)
@@ -158,41 +155,26 @@ class Cache:
     def _holds(
         self,
         files: bytes,
-        digest: bytes,
+        hashes: bytes,
         asked: str,
         listing: int | None,
         words: str,
-        tree: bytes | None,
+        tree: int | None,
         callers: bytes | None,
     ) -> bool:
-        ids = array("I")
-        ids.frombytes(files)
-        names = [self._paths.get(one) for one in ids]  # None: a run at the same time has just come to know it
-        if self._sum(name for name in names if name is not None) != digest:
+        if files and self._contents.total(self._named(files)) != hashes:
             return False
         if listing is not None and listing != self._listing:
-            before = self._listings.get(listing)
-            if before is None:
-                before = self._listings[listing] = self._names_of(listing)
-            added = {_stem(name) for name in self._names - before}
+            added = {stem(name) for name in self._contents.names - self._names_of(listing)}
             if not added.isdisjoint(json.loads(asked)):
                 return False
-        return tree is None or tree == self._tree or callers == self._mentioning(json.loads(words))
-
-    def _sum(self, names: Iterable[str]) -> bytes:
-        """One number for the names and contents of files, in any order."""
-        total = sum(int.from_bytes(self._hash(name), "big") for name in names)
-        return (total % (1 << 128)).to_bytes(16, "big")
-
-    def _hash(self, name: str) -> bytes:
-        known = self._hashes.get(name)
-        if known is None:
-            try:
-                known = _digest((self.root / name).read_bytes())
-            except OSError:
-                known = b""
-            self._hashes[name] = known
-        return known
+        if tree is None or tree == self._tree:
+            return True
+        changed = self._changed(tree)
+        if not changed.keys().isdisjoint(self._named(callers or b"")):
+            return False
+        wanted = json.loads(words)
+        return not any(there and self._contents.imports_one_of(name, wanted) for name, there in changed.items())
 
     def _changed_since(self, name: str) -> bool:
         """Whether a file may have changed since this run began: what was read of it may be older, or newer."""
@@ -202,44 +184,54 @@ class Cache:
             return True
 
     @functools.cached_property
-    def _names(self) -> frozenset[str]:
-        """Every file below the root that an import may mean."""
-        return frozenset(_python_files(self.root))
-
-    @functools.cached_property
     def _listing(self) -> int | None:
         """The number of the set of files that there are now; None where there are too many."""
-        assert self._connection is not None
-        names = self._names
+        names = self._contents.names
         if not names:
             return None
         text = json.dumps(sorted(names))
-        digest = _digest(text.encode())
-        with self._connection:
-            self._connection.execute("insert or ignore into listings(digest, names) values (?, ?)", (digest, text))
-        found = self._connection.execute("select id from listings where digest = ?", (digest,)).fetchone()
-        return int(found[0])
+        return self._number("listings", "names", digest(text.encode()), text)
+
+    @functools.cached_property
+    def _tree(self) -> int:
+        """The number of the set of files with what they hold now."""
+        names = sorted(self._contents.names)
+        files, hashes = self._numbered(names), b"".join(map(_padded, map(self._contents.hash, names)))
+        return self._number("trees", "files, hashes", digest(files + hashes), files, hashes)
+
+    def _changed(self, tree: int) -> dict[str, bool]:
+        """The files that are others than in a set with what they held; whether they are there now."""
+        changed = self._trees.get(tree)
+        if changed is None:
+            before = self._hashes_of(tree)
+            names = self._contents.names
+            others = [name for name in names if _padded(self._contents.hash(name)) != before.get(name)]
+            changed = self._trees[tree] = {**dict.fromkeys(others, True), **dict.fromkeys(before.keys() - names, False)}
+        return changed
+
+    def _hashes_of(self, tree: int) -> dict[str, bytes]:
+        assert self._connection is not None
+        row = self._connection.execute("select files, hashes from trees where id = ?", (tree,)).fetchone()
+        files, hashes = row or (b"", b"")
+        return {name: hashes[16 * at : 16 * at + 16] for at, name in enumerate(self._named(files))}
 
     def _names_of(self, listing: int) -> frozenset[str]:
         assert self._connection is not None
-        row = self._connection.execute("select names from listings where id = ?", (listing,)).fetchone()
-        return frozenset(json.loads(row[0]) if row else ())
+        known = self._listings.get(listing)
+        if known is None:
+            row = self._connection.execute("select names from listings where id = ?", (listing,)).fetchone()
+            known = self._listings[listing] = frozenset(json.loads(row[0])) if row else frozenset()
+        return known
 
-    @functools.cached_property
-    def _tree(self) -> bytes:
-        """One number for all files of the project."""
-        return self._sum(self._names)
-
-    def _mentioning(self, words: Iterable[str]) -> bytes:
-        """One number for the files of the project that mention one of these words."""
-        wanted = [word.encode() for word in words]
-        return self._sum(name for name in self._names if any(word in self._bytes_of(name) for word in wanted))
-
-    def _bytes_of(self, name: str) -> bytes:
-        try:
-            return (self.root / name).read_bytes()
-        except OSError:
-            return b""
+    def _number(self, table: str, columns: str, hashed: bytes, *values: object) -> int:
+        """The number of a row, which is made if it is not there."""
+        assert self._connection is not None
+        marks = ", ?" * len(values)
+        with self._connection:
+            self._connection.execute(
+                f"insert or ignore into {table}(digest, {columns}) values (?{marks})", (hashed, *values)
+            )
+        return int(self._connection.execute(f"select id from {table} where digest = ?", (hashed,)).fetchone()[0])
 
     # --- names and numbers of files --------------------------------------------------------------------
 
@@ -252,19 +244,48 @@ class Cache:
         return self.root.as_posix().rstrip("/") + "/"
 
     @functools.cached_property
-    def _paths(self) -> dict[int, str]:
-        assert self._connection is not None
-        return dict(self._connection.execute("select id, path from files"))
+    def _contents(self) -> Contents:
+        return Contents(self.root, self._stamps())
 
-    def _id(self, name: str) -> int:
-        known = self._ids.get(name)
-        if known is None:
-            assert self._connection is not None
+    def _stamps(self) -> dict[str, Stamped]:
+        """What is known of files, and their numbers."""
+        if self._connection is None:
+            return {}
+        try:
+            rows = self._connection.execute("select id, path, stamp, hash from files").fetchall()
+        except sqlite3.Error:
+            return {}
+        self._paths = {number: path for number, path, _, _ in rows}
+        self._ids = {path: number for number, path, _, _ in rows}
+        return {path: (stamp, hashed) for _, path, stamp, hashed in rows if stamp}
+
+    def _stamp(self) -> None:
+        assert self._connection is not None
+        with self._connection:
+            self._connection.executemany(
+                "insert into files(path, stamp, hash) values (?, ?, ?) "
+                "on conflict(path) do update set stamp = excluded.stamp, hash = excluded.hash",
+                [(name, stamp, hashed) for name, (stamp, hashed) in self._contents.stamped.items()],
+            )
+
+    def _named(self, files: bytes) -> list[str]:
+        numbers = array("I")
+        numbers.frombytes(files)
+        if all(map(self._paths.__contains__, numbers)):
+            return list(map(self._paths.__getitem__, numbers))
+        return [_UNKNOWN, *(self._paths.get(one, _UNKNOWN) for one in numbers)]
+
+    def _numbered(self, names: list[str]) -> bytes:
+        assert self._connection is not None
+        new = [name for name in names if name not in self._ids]
+        if new:
             with self._connection:
-                self._connection.execute("insert or ignore into files(path) values (?)", (name,))
-            known = int(self._connection.execute("select id from files where path = ?", (name,)).fetchone()[0])
-            self._ids[name] = known
-        return known
+                self._connection.executemany("insert or ignore into files(path) values (?)", [(name,) for name in new])
+            for name in new:
+                row = self._connection.execute("select id from files where path = ?", (name,)).fetchone()
+                self._ids[name] = int(row[0])
+                self._paths[int(row[0])] = name
+        return array("I", [self._ids[name] for name in names]).tobytes()
 
     # --- results as data -------------------------------------------------------------------------------
 
@@ -361,7 +382,8 @@ def _tidy(connection: sqlite3.Connection, now: float) -> None:
         return
     connection.execute("insert or replace into meta values ('tidied', ?)", (str(now),))
     connection.execute("delete from results where used < ?", (now - KEPT_SECONDS,))
-    connection.execute("delete from listings where id not in (select listing from results where listing is not null)")
+    for table, column in (("listings", "listing"), ("trees", "tree")):
+        connection.execute(f"delete from {table} where id not in (select {column} from results where {column} > 0)")
     for path in folder().glob("*.db"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < now - KEPT_SECONDS:
@@ -376,46 +398,13 @@ def version() -> str:
     """
     own = Path(__file__).parent
     times = sorted((path.relative_to(own).as_posix(), path.stat().st_mtime_ns) for path in own.rglob("*.py"))
-    digest = _digest(repr(times).encode()).hex()
-    return f"{__version__} {digest} {importlib.metadata.version('libcst')} {sys.version}"
+    hashed = digest(repr(times).encode()).hex()
+    return f"{__version__} {hashed} {importlib.metadata.version('libcst')} {sys.version}"
 
 
-def _python_files(root: Path) -> Iterator[str]:
-    """The paths, from `root`, of all Python files below it; nothing where there are too many entries."""
-    found: list[str] = []
-    pending = [""]
-    entries = 0
-    while pending:
-        at = pending.pop()
-        try:
-            with os.scandir(root / at) as scan:
-                for entry in scan:
-                    entries += 1
-                    if entry.name.endswith(".py"):
-                        found.append(at + entry.name)
-                    elif _may_be_imported(entry.name) and entry.is_dir(follow_symlinks=False):
-                        pending.append(f"{at}{entry.name}/")
-        except OSError:
-            continue
-        if entries > MAX_ENTRIES:
-            return
-    yield from found
+def _padded(hashed: bytes) -> bytes:
+    return hashed or bytes(16)
 
 
-def _may_be_imported(name: str) -> bool:
-    return "." not in name and name not in _NOT_SOURCE
-
-
-def _stem(name: str) -> str:
-    """What an import statement calls a file."""
-    folders, _, last = name.rpartition("/")
-    return folders.rpartition("/")[2] if last == "__init__.py" else last.removesuffix(".py")
-
-
-@functools.cache
 def _digest_of(knowledge: Knowledge) -> bytes:
-    return b"" if knowledge == NOTHING else _digest(repr(knowledge).encode())
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return b"" if knowledge == NOTHING else digest(repr(knowledge).encode())

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from torchmode_lint.rule import Rule
     from torchmode_lint.source import SourceFile
 
+_LOOKED_AHEAD = 10_000  # files, to see whether workers are worth starting
+
 __all__ = ["FileReport", "Run", "State", "check_bytes", "check_file", "check_paths", "check_source", "on_deep_stack"]
 
 
@@ -114,11 +116,13 @@ def _results(
     """What became of each file, in order."""
     caches = _Caches(cached)
     try:
-        known = (_known(each, options, stdin_path, caches) for each in found)
-        if workers is None:
-            yield from _one_by_one(known, caches)
-        else:
-            yield from _by_workers(known, caches, workers)
+        known: Iterator[_Asked] = (_known(each, options, stdin_path, caches) for each in found)
+        if workers is not None:
+            first = list(_until(known, workers.least))
+            known = itertools.chain(first, known)
+            if sum(one.is_open for one in first) < workers.least and len(first) < _LOOKED_AHEAD:
+                workers = None
+        yield from _one_by_one(known, caches) if workers is None else _by_workers(known, caches, workers)
     finally:
         caches.close()
 
@@ -133,7 +137,6 @@ class _Asked:
     data: bytes | None = None
     result: Examination | None = None
     on_disk: bool = True
-    digest: bytes = b""
 
     @property
     def is_open(self) -> bool:
@@ -151,15 +154,23 @@ def _known(each: Found, asked: OptionsByFile, stdin_path: Path | None, caches: _
         return _Asked(path, root, options, result=failed(path, UNREADABLE, each.problem))
     if each.path == STDIN:
         return _Asked(path, root, options, sys.stdin.buffer.read(), on_disk=False)
+    cache = caches.of(root)
+    result = None if cache is None else cache.get(path, options.knowledge)
+    if result is not None:
+        return _Asked(path, root, options, result=result)
     try:
-        data = path.read_bytes()
+        return _Asked(path, root, options, path.read_bytes())
     except OSError as error:
         return _Asked(path, root, options, result=failed(path, UNREADABLE, error.strerror or str(error)))
-    cache = caches.of(root)
-    if cache is None:
-        return _Asked(path, root, options, data)
-    digest = cache.digest(data)
-    return _Asked(path, root, options, data, cache.get(path, digest, options.knowledge), digest=digest)
+
+
+def _until(asked: Iterator[_Asked], count: int) -> Iterator[_Asked]:
+    """Files up to the one with which so many are to be examined; only so far ahead."""
+    for one in itertools.islice(asked, _LOOKED_AHEAD):
+        yield one
+        count -= one.is_open
+        if count <= 0:
+            return
 
 
 def _one_by_one(asked: Iterable[_Asked], caches: _Caches) -> Iterator[_Result]:
@@ -184,7 +195,7 @@ def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> I
 
     def tasks() -> Iterator[Task]:
         for one in asked:
-            waiting.append(replace(one, data=None) if one.is_open else one)
+            waiting.append(one)
             if one.is_open:
                 yield one.path.absolute().as_posix(), one.root.absolute().as_posix(), one.options.knowledge
 
@@ -201,8 +212,8 @@ def _by_workers(asked: Iterable[_Asked], caches: _Caches, workers: Workers) -> I
 
 def _keep(one: _Asked, result: Examination, caches: _Caches) -> None:
     cache = caches.of(one.root) if one.on_disk else None
-    if cache is not None:
-        cache.put(one.digest, result, one.options.knowledge)
+    if cache is not None and one.data is not None:
+        cache.put(one.data, result, one.options.knowledge)
 
 
 class _Caches:

@@ -101,7 +101,8 @@ def _examined(source: SourceFile, path: Path, loader: Loader) -> Examination:
         late = (_finding(each, source) for each in unused(source, found, _NAMES))
         found = _in_order([*found, *late])
     files, asked = loader.project.behind([path.resolve(), *callers])
-    inputs = Inputs(files, asked, searched=loader.project.names_of(path) if program.blamed else ())
+    searched = loader.project.names_of(path) if program.blamed else ()
+    inputs = Inputs(files, asked, searched, loader.project.importing(path) if searched else ())
     return Examination(path.as_posix(), State.ANALYSED, tuple(found), (), len(program.degraded), inputs)
 
 

@@ -41,12 +41,14 @@ class Inputs:
     """What a result was made of beside the file itself.
 
     `files`: all that its imports led to. `asked`: the last parts of the names of modules that were looked for, found
-    or not. `searched`: the words for which the project was searched, to find callers: what mentions none is none.
+    or not. `searched`: the words for which import statements of the project were searched, to find callers, and
+    `importing`: the files that have one.
     """
 
     files: tuple[str, ...] = ()
     asked: frozenset[str] = frozenset()
     searched: tuple[str, ...] = ()
+    importing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

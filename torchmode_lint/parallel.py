@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BATCH = 6
 BATCHES_IN_FLIGHT = 4  # for each worker
 ATTEMPTS = 3
+FILES_FOR_PROCESSES = 12  # from which on other processes are worth starting
 
 # a file and the root of its project, both absolute, and what its configuration says of names
 Task: TypeAlias = "tuple[str, str, Knowledge]"
@@ -35,11 +36,12 @@ Batch: TypeAlias = "tuple[Task, ...]"
 
 
 class Workers:
-    """A source of executors: another one is asked for where one broke."""
+    """A source of executors: another one is asked for where one broke. `least` files are worth one."""
 
-    def __init__(self, make: Callable[[], Executor], count: int) -> None:
+    def __init__(self, make: Callable[[], Executor], count: int, least: int = 1) -> None:
         self._make = make
         self.count = count
+        self.least = least
         self._executor: Executor | None = None
 
     def submit(self, batch: Batch) -> Future[list[Examination]]:
@@ -75,7 +77,7 @@ def _shut(executor: Executor, wait: bool) -> None:
 def workers(name: str | None, jobs: int) -> Workers:
     """The workers that `--executor` and `--jobs` ask for. Raises ConfigurationError."""
     if name is None:
-        return Workers(lambda: _processes(jobs), jobs)
+        return Workers(lambda: _processes(jobs), jobs, FILES_FOR_PROCESSES)
     kind, _, rest = name.partition(":")
     if kind == "dask" and rest:
         return Workers(lambda: _dask(rest), jobs)

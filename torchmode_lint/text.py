@@ -12,6 +12,8 @@ UNREADABLE = "TML900"
 SYNTAX_ERROR = "TML902"
 NOT_TEXT = "TML903"
 
+_IMPORT = re.compile(r"[ \t]*(?:from|import)\b")
+_WORD = re.compile(r"\w+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -28,6 +30,10 @@ class SourceError(Exception):
 
 def shown_path(path: Path) -> str:
     """The path as users see it: relative to the working directory, with forward slashes."""
+    here = os.path.join(os.getcwd(), "")
+    whole = str(path)
+    if os.sep == "/" and whole.startswith(here) and "/../" not in whole:
+        return whole[len(here) :]
     try:
         return Path(os.path.relpath(path)).as_posix()
     except ValueError:  # on another drive
@@ -40,6 +46,19 @@ def split_lines(text: str) -> list[str]:
     if lines[-1] == "":
         lines.pop()
     return lines
+
+
+def imported_words(text: str) -> set[str]:
+    """All words on the lines of a text that begin an import statement."""
+    words: set[str] = set()
+    at = text.find("import")
+    while at >= 0:
+        start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+        line = text[start : end if end >= 0 else len(text)]
+        if _IMPORT.match(line):
+            words.update(_WORD.findall(line))
+        at = text.find("import", end) if end >= 0 else -1
+    return words
 
 
 def decode(data: bytes) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from torchmode_lint.analysis.program import Program
 from torchmode_lint.config import Options
 from torchmode_lint.diagnostic import Confidence, Diagnostic
 from torchmode_lint.engine import check_bytes, on_deep_stack
+from torchmode_lint.protocol import Mode
 from torchmode_lint.source import parse_source, read_source
 from torchmode_lint.text import SourceError
 
@@ -86,6 +87,32 @@ def test_a_file_over_budget_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     program = interpret("net = nn.Linear(2, 2)\nnet.eval()\nnet(torch.randn(1, 2))\n")
     assert program.degraded == ["<module>"]
     assert not program.forwards
+
+
+LARGE_DECORATOR = """
+def documented(inner):
+    text = inner.__doc__
+{lines}
+    inner.__doc__ = sources(text)
+    return inner
+
+@documented
+def evaluate(net: nn.Module, loader):
+    net.train()
+    with torch.no_grad():
+        for x in loader:
+            print(net(x).argmax(1))
+"""
+
+
+@pytest.mark.parametrize(("lines", "entered"), [(2, True), (400, False)])
+def test_a_large_decorator_with_nothing_of_the_protocol_is_not_entered(
+    lines: int, entered: bool, interpreters: list[Interpreter]
+) -> None:
+    text = LARGE_DECORATOR.format(lines="\n".join(f"    text = text.replace('{i}', inner.name)" for i in range(lines)))
+    program = interpret(text)
+    assert {forward.module.mode for forward in program.forwards} == {Mode.TRAIN}
+    assert entered is any(code.name == "documented" for one in interpreters for code in one.visited)
 
 
 def test_many_alternatives_in_a_loop_settle(interpreters: list[Interpreter]) -> None:

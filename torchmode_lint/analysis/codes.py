@@ -206,6 +206,11 @@ class Codes:
         return known
 
     def plain(self, code: Code) -> Plain | None:
+        """What a code object does where neither it nor what it calls can be anything of the protocol."""
+        known = self.nameless(code)
+        return None if known is None or known.applies else known
+
+    def nameless(self, code: Code) -> Plain | None:
         """What a code object does where neither it nor what it calls names anything of the protocol."""
         if code not in self._plain:
             self._plain[code] = plain(code, self)

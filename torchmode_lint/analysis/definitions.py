@@ -44,6 +44,8 @@ _KINDS = {
 }
 
 
+LARGE = 1_000  # events within the reach of a decorator, from which on it is worth much to leave it alone
+
 _TRANSPARENT = frozenset(
     {
         "functools.lru_cache",
@@ -79,7 +81,8 @@ def decorate(frame: Frame, event: ev.Event, decorator: Value, value: Value) -> V
         got = calls.apply(frame, event, atom, Arguments((value,)))
         return got if any(isinstance(a, Func) for a in got) else value
     if isinstance(atom, Func):
-        if frame.run.plain(atom.code) is not None:
+        reach = frame.run.nameless(atom.code)
+        if reach is not None and (reach.events > LARGE or not reach.applies):
             return value  # whatever it puts around the function, it is nothing of the protocol
         got = calls.apply(frame, event, atom, Arguments((value,)))
         if any(isinstance(a, Func) for a in got):

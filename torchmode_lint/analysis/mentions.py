@@ -191,12 +191,14 @@ _MEANT = frozenset(
 class Plain:
     """What a code object that is nothing of the protocol, with all it may call, does to its arguments.
 
-    `reads` and `writes` are the names of the attributes that it mentions and sets; `events` is its size.
+    `reads` and `writes` are the names of the attributes that it mentions and sets; `events` is its size; `applies`:
+    it calls what cannot be seen and is none of its arguments, which may be a module.
     """
 
     reads: frozenset[str]
     writes: frozenset[str]
     events: int
+    applies: bool
 
 
 def plain(code: Code, names: Names) -> Plain | None:
@@ -206,6 +208,7 @@ def plain(code: Code, names: Names) -> Plain | None:
     reads: set[str] = set()
     writes: set[str] = set()
     events = 0
+    applies = False
     pending = [code]
     while pending:
         at = pending.pop()
@@ -221,8 +224,7 @@ def plain(code: Code, names: Names) -> Plain | None:
                 return None
             reads.add(last)
             if call is not None:
-                if _may_apply(at, name, names):
-                    return None
+                applies = applies or _may_apply(at, name, names)
                 continue
             target = names.lookup(at, name)
             if isinstance(target, str):
@@ -240,7 +242,7 @@ def plain(code: Code, names: Names) -> Plain | None:
             for block in inner.blocks:
                 events += len(block.events)
                 writes.update(event.name for event in block.events if isinstance(event, ev.SetAttribute))
-    return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events)
+    return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events, applies)
 
 
 def _asked_about(code: Code) -> Counter[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchmode_lint.source import read_source
-from torchmode_lint.text import SourceError
+from torchmode_lint.text import SourceError, imported_words
 from torchmode_lint.torch_api import told_words
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ MAX_FILE_BYTES = 2_000_000
 MAX_LOOKED_AT = 40
 MAX_FILES = 3_000  # of a project whose files are searched for callers
 MAX_CALLERS = 6
+MAX_TEXTS = 100  # of files, kept to be searched again
 _NOT_ASKED = Path()
 
 _LIBRARIES = (
@@ -45,7 +47,6 @@ _IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)|import[ \t]+)([\w.]*)", re.MUL
 class _Mentions:
     """What the text of a file says of its imports: torch or a library on it, and dots and name of each."""
 
-    text: str
     torch: bool
     imports: tuple[tuple[int, str], ...]
     stars: tuple[tuple[int, str], ...]
@@ -61,6 +62,8 @@ class Project:
         self.root = root.resolve() if root is not None else None
         self._list = files
         self._files: list[Path] | None = None
+        self._importers: dict[str, list[Path]] = {}  # by the words of their import statements
+        self._texts: OrderedDict[Path, str] = OrderedDict()  # the last few that were asked for
         self._found: dict[tuple[Path, str, int], Path | None] = {}
         self._resolved: dict[Path, Path] = {}
         self.sources: dict[Path, SourceFile | None] = {}
@@ -171,34 +174,40 @@ class Project:
     def callers(self, path: Path, names: set[str]) -> list[Path]:
         """The files that import the one at `path`, or its package, and may call one of these names; not unit tests."""
         at = path.resolve()
+        calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
+        found = (one for one in self._importing(at) if not _tests(one) and self.mentions(one, calls))
+        return list(itertools.islice(found, MAX_CALLERS))
+
+    def importing(self, path: Path) -> tuple[str, ...]:
+        """The files with an import statement that may mean the one at `path` or its package; none in a vast project."""
+        return tuple(map(Path.as_posix, self._importing(path.resolve())))
+
+    def _importing(self, at: Path) -> list[Path]:
         if self._files is None:
             self._files = [one.resolve() for one in itertools.islice(self._list(), MAX_FILES + 1)]
+            self._index()
+        named = {one for name in self.names_of(at) for one in self._importers.get(name, ())} - {at}
+        return [one for one in self._files if one in named]
+
+    def _index(self) -> None:
+        assert self._files is not None
         if len(self._files) > MAX_FILES:
-            return []
-        homes = "|".join(map(re.escape, self.names_of(at)))
-        imports = re.compile(rf"^[ \t]*(?:from|import)\b.*\b(?:{homes})\b", re.M)
-        calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
-        found = [
-            one
-            for one in self._files
-            if one != at
-            and one.suffix == ".py"
-            and not _tests(one)
-            and self.mentions(one, imports)
-            and self.mentions(one, calls)
-        ]
-        return found[:MAX_CALLERS]
+            return
+        homes = {name for one in self._files for name in self.names_of(one)}
+        for one in self._files:
+            for word in imported_words(self._text(one)) & homes if one.suffix == ".py" else ():
+                self._importers.setdefault(word, []).append(one)
 
     def names_of(self, path: Path) -> tuple[str, ...]:
         """The words by which an import statement may mean a file."""
-        at = path.resolve()
+        at = self._resolved.get(path) or self._resolved.setdefault(path, path.resolve())
         return (at.parent.name if at.stem == "__init__" else at.stem, at.parent.name)
 
     def mentions(self, path: Path, pattern: re.Pattern[str]) -> bool:
         """Whether the text of a file matches a pattern; asked once for each file."""
         key = (path, pattern)
         if key not in self._matches:
-            self._matches[key] = pattern.search(self._mentions_of(path).text) is not None
+            self._matches[key] = pattern.search(self._text(path)) is not None
         return self._matches[key]
 
     def may_bind(self, path: Path, name: str) -> bool:
@@ -210,21 +219,32 @@ class Project:
             if at in seen:
                 continue
             seen.add(at)
-            mentions = self._mentions_of(at)
-            if name in mentions.text and _offers(mentions.text, name):
+            text = self._text(at)
+            if name in text and _offers(text, name):
                 return True
-            pending += [found for level, module in mentions.stars if (found := self.find(at, module, level))]
+            stars = self._mentions_of(at).stars
+            pending += [found for level, module in stars if (found := self.find(at, module, level))]
         return False
 
     def _mentions_of(self, path: Path) -> _Mentions:
         known = self._mentions.get(path)
         if known is None:
-            try:
-                known = _mentions(path.read_text("utf-8", "replace"))
-            except OSError:
-                known = _mentions("")
-            self._mentions[path] = known
+            known = self._mentions[path] = _mentions(self._text(path))
         return known
+
+    def _text(self, path: Path) -> str:
+        text = self._texts.get(path)
+        if text is None:
+            try:
+                text = path.read_text("utf-8", "replace")
+            except OSError:
+                text = ""
+            self._texts[path] = text
+            if len(self._texts) > MAX_TEXTS:
+                self._texts.popitem(last=False)
+        else:
+            self._texts.move_to_end(path)
+        return text
 
 
 def _tests(path: Path) -> bool:
@@ -247,7 +267,7 @@ def _mentions(text: str) -> _Mentions:
     imports, stars = (
         tuple((len(dots), module) for dots, module in found.findall(text)) for found in (_IMPORTS, _STARS)
     )
-    return _Mentions(text, _IMPORTS_TORCH.search(text) is not None, imports, stars)
+    return _Mentions(_IMPORTS_TORCH.search(text) is not None, imports, stars)
 
 
 def _as_file(base: Path, parts: tuple[str, ...]) -> Path | None:

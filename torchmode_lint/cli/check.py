@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from torchmode_lint.engine import FileReport, Run
 
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
-_FILES_FOR_WORKERS = 12  # from which on other processes are worth starting
 _FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit")
 
 
@@ -113,9 +112,9 @@ def check(
         if shard is not None:
             part, parts = shard
             found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
-        few = executor is None and (jobs == 1 or len(found) < _FILES_FOR_WORKERS)
+        alone = executor is None and jobs == 1
         with contextlib.ExitStack() as stack:
-            pool = None if few else stack.enter_context(workers(executor, jobs))
+            pool = None if alone else stack.enter_context(workers(executor, jobs))
 
             def reports() -> tuple[FileReport, ...]:
                 checked = check_paths(found, configuration, stdin_filename, cached=not no_cache, workers=pool)
