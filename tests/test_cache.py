@@ -20,7 +20,7 @@ from torchmode_lint.discovery import find_files
 from torchmode_lint.engine import FileReport, check_paths, on_deep_stack
 from torchmode_lint.knowledge import Knowledge
 
-MODEL = """import torch
+MODEL = """import torch  # to train
 class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -117,7 +117,8 @@ def evaluate(net, data):
         for x in data:
             print(net(x).argmax(1))
 """
-CALLER = """from {module} import evaluate
+CALLER = """import torch
+from {module} import evaluate
 from model import Net
 def main(data):
     net = Net()

@@ -17,7 +17,6 @@ from torchmode_lint.config import ConfigurationError, Options, codes_of
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity, Span
 from torchmode_lint.discovery import find_files
 from torchmode_lint.engine import State, check_bytes, check_paths, check_source, on_deep_stack
-from torchmode_lint.examine import may_matter
 from torchmode_lint.outcome import Finding
 from torchmode_lint.source import SourceFile, parse_source
 
@@ -81,12 +80,6 @@ def test_suppressions_can_be_left_to_the_caller() -> None:
     data = (BAD.rstrip() + "  # noqa\n").encode()
     assert check_bytes(data, Path("a.py"), Options()).diagnostics == ()
     assert len(check_bytes(data, Path("a.py"), Options(), suppress=False).diagnostics) == 1
-
-
-def test_the_screen_lets_through_whatever_uses_torch() -> None:
-    for line in ("import torch", "from pytorch_lightning import Trainer", "import timm", "from accelerate import x"):
-        assert may_matter(line.encode())
-    assert not may_matter(b"import numpy\nmodel.eval\n")
 
 
 def test_words_of_select_and_ignore() -> None:

@@ -10,7 +10,7 @@ import functools
 import itertools
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic, Span, moved
 from torchmode_lint.discovery import STDIN, Found, project_root
 from torchmode_lint.outcome import Examination, Finding, Silence, State, failed
+from torchmode_lint.screen import screened
 from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
 
 if TYPE_CHECKING:
@@ -178,11 +179,13 @@ def _one_by_one(asked: Iterable[_Asked], caches: _Caches) -> Iterator[_Result]:
     for one in asked:
         result = one.result
         if result is None:
-            from torchmode_lint.examine import Loaders, examine
-
-            loaders = loaders or Loaders()
             assert one.data is not None
-            result = examine(one.data, one.path, one.root, loaders, one.options.knowledge)
+            result = screened(one.data, one.path, one.options.knowledge)
+            if result is None:
+                from torchmode_lint.examine import Loaders, examine
+
+                loaders = loaders or Loaders()
+                result = examine(one.data, one.path, one.root, loaders, one.options.knowledge)
             _keep(one, result, caches)
         yield one, result
 
@@ -246,13 +249,23 @@ def check_file(path: Path, asked: OptionsByFile, loaders: Loaders | None = None)
 
 
 def check_bytes(
-    data: bytes, path: Path, asked: OptionsByFile, loaders: Loaders | None = None, *, suppress: bool = True
+    data: bytes,
+    path: Path,
+    asked: OptionsByFile,
+    loaders: Callable[[], Loaders] | None = None,
+    *,
+    suppress: bool = True,
 ) -> FileReport:
-    """Check what stands, or would stand, in the file at `path`. `suppress` False leaves `# noqa` to the caller."""
-    from torchmode_lint.examine import Loaders, examine
+    """Check what stands, or would stand, in the file at `path`. `suppress` False leaves `# noqa` to the caller.
 
+    `loaders` gives what the files of a run share; it is not called for a file that is left out.
+    """
     options = asked.of(path)
-    result = examine(data, path, rooted(options, path), loaders or Loaders(), options.knowledge)
+    result = screened(data, path, options.knowledge)
+    if result is None:
+        from torchmode_lint.examine import Loaders, examine
+
+        result = examine(data, path, rooted(options, path), (loaders or Loaders)(), options.knowledge)
     return reported(result, options, suppress=suppress, data=data)
 
 

@@ -5,9 +5,7 @@ One file's trouble, the program's own broken invariants included, becomes one TM
 
 from __future__ import annotations
 
-import ast
 import traceback
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,16 +19,12 @@ from torchmode_lint.flow.cfg import Code
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, Finding, Inputs, Silence, State, failed
 from torchmode_lint.rules import ALL_RULES
+from torchmode_lint.screen import screened
 from torchmode_lint.source import SourceFile, parse_source
 from torchmode_lint.text import UNREADABLE, SourceError, decode
-from torchmode_lint.torch_api import told, told_words
+from torchmode_lint.torch_api import told
 from torchmode_lint.unused import CODE, NAME, unused
 
-# A file that holds none of these words uses neither torch nor a library built on it: no rule can speak.
-SCREEN_WORDS = (
-    *(b"torch", b"lightning", b"accelerate", b"transformers", b"timm", b"diffusers", b"fastai", b"ignite"),
-    *(b"deepspeed", b"apex", b"monai", b"kornia", b"composer", b"skorch", b"peft", b"trl", b"functorch"),
-)
 BROKEN_INVARIANT = "TML910"
 _NAMES = {**{rule.code: rule.name for rule in ALL_RULES}, CODE: NAME}
 
@@ -64,14 +58,15 @@ def read(path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHIN
 
 def examine(data: bytes, path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHING) -> Examination:
     """Examine what stands, or would stand, in the file at `path`; `knowledge` is what its configuration says."""
+    left_out = screened(data, path, knowledge)
+    if left_out is not None:
+        return left_out
     with told(knowledge):
         return _examine(data, path, loaders.of(root, knowledge))
 
 
 def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
     at = path.absolute()
-    if not may_matter(data) and (at.suffix == ".ipynb" or _well_formed(data)):
-        return Examination(at.as_posix(), State.SKIPPED)
     try:
         source = _source(data, at, loader.project)
         return _examined(source, at, loader)
@@ -153,25 +148,6 @@ def _in_order(found: Iterable[Finding]) -> list[Finding]:
         if place not in surest or each.diagnostic.confidence > surest[place].diagnostic.confidence:
             surest[place] = each
     return sorted(surest.values(), key=key)
-
-
-def may_matter(data: bytes) -> bool:
-    """Whether a file with these bytes can hold a diagnostic at all: the screen before any parsing."""
-    return any(word in data for word in SCREEN_WORDS) or any(word.encode() in data for word in told_words())
-
-
-def _well_formed(data: bytes) -> bool:
-    """Whether Python's own parser, a fraction of libcst's cost, takes the file.
-
-    Its refusal is not the last word, since it speaks only the grammar of the Python that runs.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(data)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
 
 
 def _account(error: AssertionError | RecursionError) -> str:

@@ -85,22 +85,26 @@ class TorchmodePlugin:
             sys.exit(f"flake8: {error}")
         cls.configuration = Configuration(call, file=Path(file) if file else None, isolated=options.torchmode_isolated)
 
+    @classmethod
+    def _shared(cls) -> Loaders:
+        from torchmode_lint.examine import Loaders
+
+        if cls.loaders is None:
+            cls.loaders = Loaders()
+        return cls.loaders
+
     def run(self) -> Iterator[tuple[int, int, str, type[TorchmodePlugin]]]:
         """Line from 1, column from 0, text: what flake8 asks for."""
         from torchmode_lint.config import ConfigurationError
         from torchmode_lint.configuration import Configuration
         from torchmode_lint.deep import on_deep_stack
         from torchmode_lint.engine import check_bytes
-        from torchmode_lint.examine import Loaders
 
-        if TorchmodePlugin.loaders is None:
-            TorchmodePlugin.loaders = Loaders()
-        loaders = TorchmodePlugin.loaders
         configuration = self.configuration or Configuration()
         data = encoded(self.lines)
         path = Path("<stdin>" if self.filename in _STDIN_NAMES else self.filename)
         try:
-            report = on_deep_stack(lambda: check_bytes(data, path, configuration, loaders, suppress=False))
+            report = on_deep_stack(lambda: check_bytes(data, path, configuration, self._shared, suppress=False))
         except ConfigurationError as error:
             yield 1, 0, f"{WRONG_CONFIGURATION} {error}", type(self)
             return

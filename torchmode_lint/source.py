@@ -1,7 +1,6 @@
 """The only reader of files: bytes to a tree, its lines, its suppression comments, and places in it.
 
-What costs time waits until it is asked for: lowering, positions (libcst resolves them for every node of a
-file at once) and suppression comments.
+What costs time waits until it is asked for: lowering, positions and suppression comments.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import lower_file
+from torchmode_lint.flow.places import Places
 from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
@@ -64,7 +63,7 @@ class SourceFile:
         self.encoding = encoding  # "utf-8-sig" with a byte order mark: encoding `text` gives the bytes again
         self._code: Code | None = None
         self._lines: list[str] | None = None
-        self._places: Mapping[cst.CSTNode, CodeRange] | None = None
+        self._places: Places | None = None
         self._parents: dict[cst.CSTNode, cst.CSTNode] | None = None
         self._suppressions: Suppressions | None = None
         self._ignores: tuple[Ignore, ...] | None = None
@@ -96,12 +95,11 @@ class SourceFile:
                     pending.append(child)
         return self._parents
 
-    def span(self, node: cst.CSTNode) -> Span:
-        """Where a node of this file's tree is."""
-        if self._places is None:
-            wrapper = MetadataWrapper(self.tree, unsafe_skip_copy=True)
-            self._places = _retried(lambda: wrapper.resolve(PositionProvider))
-        place = self._places[node]
+    def span(self, node: cst.CSTNode, code: Code | None = None) -> Span:
+        """Where a node of this file's tree is; to know the code that it is in makes it cheaper."""
+        places = self._places = self._places or Places(self.tree, self.text)
+        around = None if code is None else code.outermost.node
+        place = _retried(lambda: places.of(node, around))
         start, end = place.start, place.end
         # libcst drops form feeds at the beginning of a file.
         dropped = len(self.text) - len(self.text.lstrip("\f"))

@@ -33,9 +33,9 @@ LINT = str(SCRIPTS / "torchmode-lint")
 PARSE = """
 import sys, time, libcst
 from pathlib import Path
-from torchmode_lint.examine import may_matter
-datas = [path.read_bytes() for path in sorted(Path(sys.argv[1]).rglob("*.py"))]
-datas = [data for data in datas if sys.argv[2] == "all" or may_matter(data)]
+from torchmode_lint.screen import screened
+datas = {path: path.read_bytes() for path in sorted(Path(sys.argv[1]).rglob("*.py"))}
+datas = [data for path, data in datas.items() if sys.argv[2] == "all" or screened(data, path) is None]
 start = time.process_time()
 for data in datas:
     libcst.parse_module(data)

@@ -5,7 +5,6 @@ Nothing is interpreted here; `classes` says the same of classes.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
@@ -14,6 +13,7 @@ from torchmode_lint.analysis.mentions import Plain, moves, plain
 from torchmode_lint.analysis.outputs import Output, output_of
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
+from torchmode_lint.screen import PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,13 +30,6 @@ MAX_IMPORTED = 60
 K = TypeVar("K")
 V = TypeVar("V")
 
-# What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
-PROTOCOL = re.compile(
-    r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
-    r"|requires_grad_?|detach|from_pretrained|jit\.trace|export\.export)\b"
-    r"|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
-    re.MULTILINE,
-)
 # A file without any of these words neither knows torch nor touches modes and gradients.
 _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 

@@ -236,7 +236,7 @@ class Program:
 
     def span(self, event: Event, context: Context) -> Span:
         source = self.source_of(context)
-        return source.span(event.node)
+        return source.span(event.node, context.code)
 
     def note(self, point: Point, message: str) -> Note:
         return Note(self.span(point.event, point.context), message)

@@ -7,7 +7,6 @@ methods may have run in between.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,6 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.codes import PROTOCOL
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.mentions import Relevance, forget_names, named_callees
@@ -28,6 +26,7 @@ from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import SetAttribute, Variable
 from torchmode_lint.protocol import Gradients, GradMode, Mode
+from torchmode_lint.screen import DROPPING, PROTOCOL
 from torchmode_lint.torch_api import told_moves
 
 if TYPE_CHECKING:
@@ -36,13 +35,6 @@ if TYPE_CHECKING:
     from torchmode_lint.source import SourceFile
 
 MAX_ROUNDS = 3
-
-# What a file must say for dropout that does not ask for the mode: functions, and layers made on the spot.
-DROPPING = re.compile(
-    r"(?<!\bself)\.\w*dropout[123]?d?\(|(?<![\w.])\w*dropout[123]?d?\(|Dropout\w*\(.*\)\("
-    r"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\bscaled_dot_product_attention\b|\bmulti_head_attention_forward\b",
-    re.MULTILINE,
-)
 
 
 def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Program:

@@ -148,6 +148,14 @@ class Code:
             at = at.parent
         return at
 
+    @property
+    def outermost(self) -> Code:
+        """The function or class right in the file that this is in; the file's own code is in none but itself."""
+        at = self
+        while at.parent is not None and at.parent.parent is not None:
+            at = at.parent
+        return at
+
     def walk(self) -> Iterator[Code]:
         """This code and every code inside it."""
         yield self
