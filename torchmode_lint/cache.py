@@ -26,9 +26,9 @@ from typing import Any
 
 from torchmode_lint import __version__
 from torchmode_lint.contents import Contents, Stamped, digest, stem
-from torchmode_lint.diagnostic import Applicability, Confidence, Diagnostic, Edit, Fix, Note, Severity, Span
 from torchmode_lint.knowledge import NOTHING, Knowledge
-from torchmode_lint.outcome import Examination, Finding, Silence, State
+from torchmode_lint.outcome import Examination, State
+from torchmode_lint.plain import Plain
 
 FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
 KEPT_SECONDS = 30 * 24 * 3600
@@ -75,6 +75,7 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.began = time.time()
+        self._plain = Plain(self.root)
         self._new: dict[str, tuple[Any, ...]] = {}
         self._seen: list[str] = []
         self._connection: sqlite3.Connection | None = _opened(self.root)
@@ -87,7 +88,7 @@ class Cache:
         """The kept result for the file at `path`, if it still holds."""
         if self._connection is None:
             return None
-        name = self._name(path.absolute().as_posix())
+        name = self._plain.name(path.absolute().as_posix())
         hashed = self._contents.hash(name)
         try:
             row = self._connection.execute(f"select {_KEPT} from results where path = ?", (name,)).fetchone()
@@ -99,15 +100,15 @@ class Cache:
             return None
         if row[8] < self.began - _DAY:
             self._seen.append(name)
-        return self._loaded(name, json.loads(row[9]))
+        return self._plain.loaded(name, json.loads(row[9]))
 
     def put(self, data: bytes, result: Examination, knowledge: Knowledge = NOTHING) -> None:
         """Keep the result of a file with these bytes; not errors, nor what was made of changing files."""
         if self._connection is None or result.state is State.FAILED:
             return
-        name = self._name(result.path)
+        name = self._plain.name(result.path)
         hashed = self._contents.hash(name)
-        used = sorted({self._name(path) for path in result.inputs.files} - {name})
+        used = sorted({self._plain.name(path) for path in result.inputs.files} - {name})
         if digest(data) != hashed or any(self._changed_since(one) for one in used):
             return
         try:
@@ -116,12 +117,12 @@ class Cache:
             if whole and listing is None:
                 return
             words = result.inputs.searched
-            importing = sorted(map(self._name, result.inputs.importing))
+            importing = sorted(map(self._plain.name, result.inputs.importing))
             tree, callers = (self._tree, self._numbered(importing)) if words else (None, None)
             self._new[name] = (
                 *(name, hashed, self._numbered(used), self._contents.total(used)),
                 *(json.dumps(sorted(result.inputs.asked)), listing, json.dumps(words), tree, callers, int(self.began)),
-                *(json.dumps(self._dumped(result), separators=(",", ":")), _digest_of(knowledge)),
+                *(json.dumps(self._plain.dumped(result), separators=(",", ":")), _digest_of(knowledge)),
             )
             if len(self._new) >= WRITTEN_AT_ONCE:
                 self._write()
@@ -235,14 +236,6 @@ class Cache:
 
     # --- names and numbers of files --------------------------------------------------------------------
 
-    def _name(self, path: str) -> str:
-        """The path from the root, where it is below it."""
-        return path[len(self._prefix) :] if path.startswith(self._prefix) else path
-
-    @functools.cached_property
-    def _prefix(self) -> str:
-        return self.root.as_posix().rstrip("/") + "/"
-
     @functools.cached_property
     def _contents(self) -> Contents:
         return Contents(self.root, self._stamps())
@@ -286,57 +279,6 @@ class Cache:
                 self._ids[name] = int(row[0])
                 self._paths[int(row[0])] = name
         return array("I", [self._ids[name] for name in names]).tobytes()
-
-    # --- results as data -------------------------------------------------------------------------------
-
-    def _dumped(self, result: Examination) -> list[Any]:
-        found = [[self._plain(one.diagnostic), int(one.silenced)] for one in result.findings]
-        return [result.state.value, result.degraded, found]
-
-    def _plain(self, one: Diagnostic) -> list[Any]:
-        trail = [[self._place(note.span), note.message] for note in one.trail]
-        sure = int(one.confidence)
-        at = self._place(one.span)
-        return [one.code, one.rule, one.message, at, one.severity.value, sure, trail, self._plain_fix(one.fix)]
-
-    def _plain_fix(self, fix: Fix | None) -> list[Any] | None:
-        if fix is None:
-            return None
-        edits = [[self._place(edit.span), edit.text] for edit in fix.edits]
-        return [fix.message, fix.applicability.value, edits]
-
-    def _place(self, at: Span) -> list[Any]:
-        return [self._name(at.path), at.line, at.column, at.end_line, at.end_column, at.cell]
-
-    def _loaded(self, name: str, data: list[Any]) -> Examination:
-        state, degraded, findings = data
-        found = tuple(Finding(self._diagnostic(*plain), Silence(silenced)) for plain, silenced in findings)
-        return Examination(self._path(name), State(state), found, degraded=degraded)
-
-    def _diagnostic(
-        self,
-        code: str,
-        rule: str,
-        message: str,
-        at: list[Any],
-        severity: str,
-        confidence: int,
-        trail: list[Any],
-        fix: list[Any] | None,
-    ) -> Diagnostic:
-        notes = tuple(Note(self._span(place), text) for place, text in trail)
-        fixed = None if fix is None else self._fix(*fix)
-        return Diagnostic(code, rule, message, self._span(at), Severity(severity), Confidence(confidence), notes, fixed)
-
-    def _fix(self, message: str, applicability: str, edits: list[Any]) -> Fix:
-        made = tuple(Edit(self._span(place), text) for place, text in edits)
-        return Fix(message, Applicability(applicability), made)
-
-    def _span(self, at: list[Any]) -> Span:
-        return Span(self._path(at[0]), *at[1:])
-
-    def _path(self, name: str) -> str:
-        return name if name.startswith("/") or ":" in name[:3] else self._prefix + name
 
 
 def _opened(root: Path) -> sqlite3.Connection | None:

@@ -1,7 +1,8 @@
 """The screen before any parsing: by its bytes, which files can hold a diagnostic at all.
 
 A file is looked into if it names torch or a library built on it, and a move of the protocol, dropout that does not ask
-for the mode, or this program, whose suppression comments may be unused. Neither libcst nor the analysis is imported here, so that what is left out costs next to nothing.
+for the mode, or this program, whose suppression comments may be unused. Neither libcst nor the analysis is imported
+here, so that what is left out costs next to nothing.
 """
 
 from __future__ import annotations
