@@ -100,6 +100,16 @@ def test_only_what_depends_on_an_edit_is_examined_again(project: Path, examined:
     assert examined == ["model.py", "script.py"]
 
 
+def test_files_that_trade_what_they_hold_have_changed(project: Path, examined: list[str]) -> None:
+    put(project / "script.py", SCRIPT.format(module="model") + "\nimport other\nprint(other.Net)\n")
+    put(project / "other.py", MODEL.format(layer="ReLU()"))
+    dropping = checked()
+    one, other = (project / "model.py").read_text(), (project / "other.py").read_text()
+    put(project / "model.py", other)
+    put(project / "other.py", one)
+    assert checked() == checked(cached=False) != dropping
+
+
 def test_a_new_file_that_an_import_may_mean_counts(project: Path, examined: list[str]) -> None:
     put(project / "script.py", SCRIPT.format(module="late"))
     assert not next(one for one in checked() if one.path == "script.py").diagnostics

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from torchmode_lint import __version__
-from torchmode_lint.contents import Contents, Stamped, digest, stem
+from torchmode_lint.contents import HASH_SIZE, Contents, Stamped, digest, stem
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
 from torchmode_lint.plain import Plain
@@ -120,7 +120,7 @@ class Cache:
             importing = sorted(map(self._plain.name, result.inputs.importing))
             tree, callers = (self._tree, self._numbered(importing)) if words else (None, None)
             self._new[name] = (
-                *(name, hashed, self._numbered(used), self._contents.total(used)),
+                *(name, hashed, self._numbered(used), digest(self._contents.hashes(used))),
                 *(json.dumps(sorted(result.inputs.asked)), listing, json.dumps(words), tree, callers, int(self.began)),
                 *(json.dumps(self._plain.dumped(result), separators=(",", ":")), _digest_of(knowledge)),
             )
@@ -163,7 +163,7 @@ class Cache:
         tree: int | None,
         callers: bytes | None,
     ) -> bool:
-        if files and self._contents.total(self._named(files)) != hashes:
+        if files and digest(self._contents.hashes(self._named(files))) != hashes:
             return False
         if listing is not None and listing != self._listing:
             added = {stem(name) for name in self._contents.names - self._names_of(listing)}
@@ -197,7 +197,7 @@ class Cache:
     def _tree(self) -> int:
         """The number of the set of files with what they hold now."""
         names = sorted(self._contents.names)
-        files, hashes = self._numbered(names), b"".join(map(_padded, map(self._contents.hash, names)))
+        files, hashes = self._numbered(names), self._contents.hashes(names)
         return self._number("trees", "files, hashes", digest(files + hashes), files, hashes)
 
     def _changed(self, tree: int) -> dict[str, bool]:
@@ -206,7 +206,7 @@ class Cache:
         if changed is None:
             before = self._hashes_of(tree)
             names = self._contents.names
-            others = [name for name in names if _padded(self._contents.hash(name)) != before.get(name)]
+            others = [name for name in names if self._contents.hashes([name]) != before.get(name)]
             changed = self._trees[tree] = {**dict.fromkeys(others, True), **dict.fromkeys(before.keys() - names, False)}
         return changed
 
@@ -214,7 +214,8 @@ class Cache:
         assert self._connection is not None
         row = self._connection.execute("select files, hashes from trees where id = ?", (tree,)).fetchone()
         files, hashes = row or (b"", b"")
-        return {name: hashes[16 * at : 16 * at + 16] for at, name in enumerate(self._named(files))}
+        each = (hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE))
+        return dict(zip(self._named(files), each, strict=False))  # one name more than hashes: a file is forgotten
 
     def _names_of(self, listing: int) -> frozenset[str]:
         assert self._connection is not None
@@ -342,10 +343,6 @@ def version() -> str:
     times = sorted((path.relative_to(own).as_posix(), path.stat().st_mtime_ns) for path in own.rglob("*.py"))
     hashed = digest(repr(times).encode()).hex()
     return f"{__version__} {hashed} {importlib.metadata.version('libcst')} {sys.version}"
-
-
-def _padded(hashed: bytes) -> bytes:
-    return hashed or bytes(16)
 
 
 def _digest_of(knowledge: Knowledge) -> bytes:

@@ -18,6 +18,8 @@ from torchmode_lint.text import imported_words
 
 MAX_ENTRIES = 100_000  # of the folders below a project's root: past that it is no project of source files
 _SETTLED = 2_000_000_000  # ns: no file system has coarser times
+HASH_SIZE = 16
+_NOTHING = bytes(HASH_SIZE)
 _NOT_SOURCE = frozenset({"node_modules", "__pycache__"})
 
 Stamped: TypeAlias = "tuple[str, bytes]"  # the stamp of a file, and the hash of what it held then
@@ -56,9 +58,9 @@ class Contents:
             return b""
         return found
 
-    def total(self, names: Iterable[str]) -> bytes:
-        """One number for the names and contents of files, in any order."""
-        return total(map(self.hash, names))
+    def hashes(self, names: Iterable[str]) -> bytes:
+        """The hashes of files one after the other; zeros for one that cannot be read."""
+        return b"".join(self.hash(name) or _NOTHING for name in names)
 
     def imports_one_of(self, name: str, words: Iterable[str]) -> bool:
         """Whether an import statement of a file holds one of these words."""
@@ -79,15 +81,7 @@ class Contents:
 
 def digest(data: bytes) -> bytes:
     """What stands for the bytes of a file."""
-    return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def total(hashes: Iterable[bytes]) -> bytes:
-    """One number for hashes, in any order."""
-    return (sum(map(_number, hashes)) % (1 << 128)).to_bytes(16, "big")
-
-
-_number = functools.partial(int.from_bytes, byteorder="big")
+    return hashlib.blake2b(data, digest_size=HASH_SIZE).digest()
 
 
 def stem(name: str) -> str:
