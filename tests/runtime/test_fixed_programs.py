@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -22,10 +23,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from training_programs import Choices, program  # noqa: E402
+
 from commands import FIXTURES, ROOT  # noqa: E402
 from markers import Kind, parse_markers  # noqa: E402
 from test_fixtures import CODES  # noqa: E402
 from test_fixtures_run import call, shapes  # noqa: E402
+from test_repair import assert_careful, mutated, parses  # noqa: E402
 from torchmode_lint.config import Options  # noqa: E402
 from torchmode_lint.engine import on_deep_stack  # noqa: E402
 from torchmode_lint.experiments import experiments  # noqa: E402
@@ -100,3 +104,32 @@ def test_the_monitor_sees_no_broken_move_in_a_fixed_fixture(path: Path) -> None:
 
 def lines_of(node: ast.stmt) -> set[int]:
     return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+
+
+PROGRAMS = 60
+# files of torch's that train, take steps or switch modes, and are not too long
+OF_TORCH = (
+    "nn/utils/_per_sample_grad.py",
+    "distributed/optim/apply_optimizer_in_backward.py",
+    "_inductor/fx_passes/numeric_utils.py",
+    "testing/_internal/distributed/rpc/examples/parameter_server_test.py",
+    "testing/_internal/distributed/rpc/examples/reinforcement_learning_rpc_test.py",
+    "testing/_internal/distributed/rpc/dist_optimizer_test.py",
+    "optim/swa_utils.py",
+)
+
+
+def test_generated_programs_are_fixed_with_care() -> None:
+    fixed = 0
+    for seed in range(PROGRAMS):
+        fixed += len(assert_careful(program(Choices.drawn(random.Random(seed)))).fixed)
+    assert fixed >= PROGRAMS / 2
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_files_of_torch_with_words_dropped_are_fixed_with_care(name: str) -> None:
+    text = (Path(torch.__file__).parent / name).read_text("utf-8")
+    for seed in range(3):
+        changed = mutated(text, seed)
+        if parses(changed):
+            assert_careful(changed)
