@@ -94,7 +94,7 @@ def check(
     from torchmode_lint.cli.fixing import Fixes, fixed
     from torchmode_lint.config import ConfigurationError
     from torchmode_lint.deep import on_deep_stack
-    from torchmode_lint.discovery import STDIN, find_files
+    from torchmode_lint.discovery import STDIN
     from torchmode_lint.engine import Run, check_paths
     from torchmode_lint.parallel import usable_cores, workers
 
@@ -105,10 +105,7 @@ def check(
         if show_settings:
             _show_settings(paths, configuration)
             return
-        named = (path for path in paths if not configuration.leaves_out_even(path))
-        found = list(find_files(named, configuration.leaves_out))
-        for each in found:  # what is wrong with the options is said before any file is looked into
-            configuration.of(each.path)
+        found = configuration.files(paths)
         if shard is not None:
             part, parts = shard
             found = found[len(found) * (part - 1) // parts : len(found) * part // parts]

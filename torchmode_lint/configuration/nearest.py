@@ -15,7 +15,7 @@ from torchmode_lint.configuration import reading
 from torchmode_lint.configuration.reading import Setting
 from torchmode_lint.configuration.table import BY_NAME, OPTIONS
 from torchmode_lint.configuration.values import Ignored, Patterns
-from torchmode_lint.discovery import by_name
+from torchmode_lint.discovery import Found, by_name, find_files
 from torchmode_lint.knowledge import Knowledge
 from torchmode_lint.text import shown_path
 
@@ -48,6 +48,13 @@ class Configuration:
         ignored: tuple[Ignored, ...] = self._value(file, "per-file-ignores", ())
         words = tuple(word for one in ignored if one.patterns.match(at) for word in one.rules)
         return replace(options, ignore=options.ignore + words) if words else options
+
+    def files(self, paths: Iterable[Path]) -> list[Found]:
+        """The files that the paths of a call mean. What is wrong with the options of one of them is raised here."""
+        found = list(find_files((path for path in paths if not self.leaves_out_even(path)), self.leaves_out))
+        for each in found:
+            self.of(each.path)
+        return found
 
     def leaves_out(self, path: Path, is_folder: bool) -> bool:
         """Whether a walk leaves out a file, or does not enter a folder."""
