@@ -19,6 +19,7 @@ from torchmode_lint.config import Options, OptionsByFile, codes_of
 from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic, Span, moved
 from torchmode_lint.discovery import STDIN, Found, project_root
+from torchmode_lint.ignores import UNUSED
 from torchmode_lint.outcome import Examination, Finding, Silence, State, failed
 from torchmode_lint.screen import screened
 from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
@@ -56,7 +57,7 @@ def rule_names() -> Mapping[str, str]:
     """The codes and names that can be selected: every rule's, and that of suppressions that nothing needs."""
     from torchmode_lint.rules import ALL_RULES
 
-    return {**{rule.code: rule.name for rule in ALL_RULES}, "TML901": "unused-suppression"}
+    return {**{rule.code: rule.name for rule in ALL_RULES}, UNUSED: "unused-suppression"}
 
 
 @functools.cache

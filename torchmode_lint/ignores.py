@@ -4,7 +4,7 @@
     # torchmode: ignore[TML1]                                       the statement below, with its block
     # torchmode: ignore-file[missing-no-grad]                       the file
 
-Rules are named by code, by prefix or by name; without brackets all are meant.
+Rules are named by code, by prefix or by name; without brackets all are meant, but not that the comment is unused.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+UNUSED = "TML901"
 _COMMENT = re.compile(r"# torchmode:\s*ignore(?P<file>-file)?(?:\[(?P<rules>[^\]]*)\])?(?![\w-])")
 _LAYOUT = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
@@ -35,7 +36,7 @@ class Ignore:
     def covers(self, line: int, code: str, names: Mapping[str, str]) -> bool:
         """Whether a diagnostic on a line is silenced; `names` are the codes and names of the rules."""
         return self.first <= line <= self.last and (
-            not self.words or any(means(word, code, names) for word in self.words)
+            (not self.words and code != UNUSED) or any(means(word, code, names) for word in self.words)
         )
 
 

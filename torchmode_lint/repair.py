@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchmode_lint.config import Options, OptionsByFile
-from torchmode_lint.diagnostic import Applicability, Diagnostic, Fix, Span
+from torchmode_lint.diagnostic import Applicability, Diagnostic, Edit, Fix, Span
 from torchmode_lint.edits import apart, applied
 from torchmode_lint.engine import FileReport, reported, rooted
 from torchmode_lint.examine import Loaders, examine
+from torchmode_lint.ignores import UNUSED
 from torchmode_lint.notebook_edits import edited_notebook
 from torchmode_lint.text import decode
 
 _DEF = re.compile(r"\s*(async\s+def|def|class)\b")
+_SUPPRESSION = re.compile(r"# (?:noqa|torchmode:).*", re.IGNORECASE)
 MAX_ROUNDS = 30  # analyses of one file; what is not fixed by then stays as it is
 
 
@@ -70,6 +72,14 @@ def repaired(path: Path, data: bytes, asked: OptionsByFile, *, unsafe: bool = Fa
     return Repair(path, data, now.data, tuple(fixed), tuple(refused.values()))
 
 
+def edited(path: Path, data: bytes, edits: Iterable[Edit]) -> bytes:
+    """The bytes of a file, or of a notebook, with these edits made."""
+    if path.suffix == ".ipynb":
+        return edited_notebook(data, edits)
+    text, encoding = decode(data)
+    return applied(text, edits).encode(encoding)
+
+
 class _Analysed:
     """A file with some bytes: what is shown of it, and what may not grow."""
 
@@ -110,11 +120,7 @@ class _Analysed:
         return first.where != last.where or any(_DEF.match(line) for line in lines)
 
     def after(self, fixes: Iterable[Fix]) -> bytes:
-        edits = [edit for fix in fixes for edit in fix.edits]
-        if self.path.suffix == ".ipynb":
-            return edited_notebook(self.data, edits)
-        text, encoding = decode(self.data)
-        return applied(text, edits).encode(encoding)
+        return edited(self.path, self.data, (edit for fix in fixes for edit in fix.edits))
 
     def problem_of(self, after: _Analysed, chosen: Sequence[Diagnostic]) -> str | None:
         """Why what fixes have made of this is no better; None where it is."""
@@ -127,6 +133,8 @@ class _Analysed:
         more = after.all - self.all
         codes, before = _by_code(after.all), _by_code(self.all)
         for code, line in more:
+            if code == UNUSED:  # of what is right now, a comment is not needed any longer
+                continue
             # another place of the same evaluation, say, for which one diagnostic stood
             if not (any(one.code == code for one in chosen) and codes[code] <= before[code]):
                 return f"it would raise {code} at `{line}`"
@@ -141,5 +149,6 @@ def _by_code(found: Counter[tuple[str, str]]) -> Counter[str]:
 
 
 def _line_of(one: Diagnostic, report: FileReport) -> str:
+    """Its line without the suppression comment, which may be what is fixed."""
     lines = report.lines.get(one.span.where, ())
-    return lines[one.span.line - 1].strip() if one.span.line <= len(lines) else ""
+    return _SUPPRESSION.sub("", lines[one.span.line - 1]).strip() if one.span.line <= len(lines) else ""

@@ -47,7 +47,7 @@ class Suppressions:
         for line in lines:
             if _FILE.match(line) is not None:
                 self._in_file = _EVERYTHING
-        for first, last in _logical_lines(lines):
+        for first, last in logical_lines(lines):
             joined = "\n".join(lines[first - 1 : last])
             found = _INLINE.search(joined)
             if found is not None:
@@ -67,6 +67,10 @@ class Suppressions:
             prefixes += self._by_line.get(end_line, ())
         return code.upper().startswith(prefixes)
 
+    def speaks_of(self, line: int) -> bool:
+        """Whether the words stand on a line or what is joined to it, in a comment or not: only the first count."""
+        return line in self._by_line
+
 
 def _prefixes(match: re.Match[str]) -> tuple[str, ...]:
     if match["codes"] is None:
@@ -84,8 +88,8 @@ def _comment_starts(lines: list[str]) -> dict[int, int]:
     return {token.start[0]: token.start[1] + 1 for token in tokens if token.type == tokenize.COMMENT}
 
 
-def _logical_lines(lines: list[str]) -> list[tuple[int, int]]:
-    """First and last lines of the logical lines; each line by itself where the file cannot be cut into tokens."""
+def logical_lines(lines: list[str]) -> list[tuple[int, int]]:
+    """First and last lines of what strings and backslashes join; each line by itself where there are no tokens."""
     found: list[tuple[int, int]] = []
     first, last = len(lines) + 2, -1
     feed = iter([f"{line}\n" for line in lines])

@@ -60,6 +60,7 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix, --fix-only or --diff: the unsafe fixes too.")
 @click.option("--fix-only", is_flag=True, help="Apply fixes, and report nothing of what is left.")
 @click.option("--diff", is_flag=True, help="Print what the fixes would change, and change nothing.")
+@click.option("--add-noqa", is_flag=True, help="Silence what is found by `# noqa` comments, and report what is left.")
 @click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path),
@@ -82,6 +83,7 @@ def check(
     unsafe_fixes: bool,
     fix_only: bool,
     diff: bool,
+    add_noqa: bool,
     stdin_filename: Path | None,
     show_settings: bool,
 ) -> None:
@@ -91,6 +93,7 @@ def check(
     hidden folders and build folders. A path named here is always checked. Options may also stand in
     torchmode-lint.toml or in [tool.torchmode-lint] of pyproject.toml: see `torchmode-lint config`.
     """
+    from torchmode_lint.cli.adding import silenced
     from torchmode_lint.cli.fixing import Fixes, fixed
     from torchmode_lint.config import ConfigurationError
     from torchmode_lint.deep import on_deep_stack
@@ -98,6 +101,8 @@ def check(
     from torchmode_lint.engine import Run, check_paths
     from torchmode_lint.parallel import usable_cores, workers
 
+    if add_noqa and (fix or fix_only or diff or STDIN in paths):
+        raise click.UsageError("--add-noqa changes files, and makes no fixes")
     fixes = Fixes(fix or fix_only or diff, unsafe_fixes, fix_only, diff)
     start = time.perf_counter()
     jobs = jobs or usable_cores()
@@ -118,6 +123,8 @@ def check(
                 return tuple(checked if quiet else _with_progress(checked, len(found)))
 
             def ending() -> tuple[FileReport, ...] | int:
+                if add_noqa:
+                    return silenced(found, reports(), configuration)
                 return fixed(found, reports, configuration, fixes, stdin_filename) if fixes.wanted else reports()
 
             ended = on_deep_stack(ending)
