@@ -212,6 +212,8 @@ def test_the_oldest_torch_decides_what_is_a_bug(tmp_path: Path) -> None:
     assert codes("a.py", cwd=tmp_path) == []
     assert codes("--torch-version", "2.1", "a.py", cwd=tmp_path) == []
     assert codes("--torch-version", "2.0", "a.py", cwd=tmp_path) == [("a.py", "TML501")]
+    torchmode("check", "--isolated", "--torch-version", "2.0", "--fix-only", "a.py", cwd=tmp_path)
+    assert "\n@torch.no_grad()\n" in (tmp_path / "a.py").read_text()
 
 
 def test_what_is_kept_is_kept_by_what_the_project_says(tmp_path: Path) -> None:

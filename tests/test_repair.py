@@ -189,6 +189,14 @@ def test_fix_writes_and_reports_what_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "b.py").read_text() == EVALUATED
 
 
+@pytest.mark.parametrize("option", ["--diff", "--fix-only"])
+def test_a_file_that_cannot_be_checked_is_named_where_there_is_no_report(tmp_path: Path, option: str) -> None:
+    (tmp_path / "broken.py").write_text("import torch\ntorch.no_grad(\n")
+    done = torchmode("check", ".", "--isolated", option, cwd=tmp_path)
+    assert done.code == 2
+    assert done.err.startswith("broken.py:2:") and "TML9" in done.err
+
+
 def test_diff_prints_and_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(BAD)
     done = torchmode("check", ".", "--isolated", "--diff", cwd=tmp_path)

@@ -182,6 +182,103 @@ def test_a_loop_of_training(before: str, expected: str | None) -> None:
 
 
 FUNCTIONS = {
+    "dropout in functions that forwards call": (
+        """
+        def noisy(x: torch.Tensor, *, rate: float = 0.5) -> torch.Tensor:
+            return F.dropout(x, rate)
+
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return noisy(nn.Dropout(p=0.3)(x), rate=0.2)
+        """,
+        """
+        def noisy(x: torch.Tensor, *, rate: float = 0.5, training: bool = True) -> torch.Tensor:
+            return F.dropout(x, rate, training=training)
+
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return noisy(F.dropout(x, p=0.3, training=self.training), rate=0.2, training=self.training)
+        """,
+    ),
+    "a new layer with a comment in its call": (
+        """
+        class Net(nn.Module):
+            def forward(self, x):
+                return nn.Dropout(0.5)(
+                    x  # the input
+                )
+        """,
+        """
+        class Net(nn.Module):
+            def forward(self, x):
+                return nn.Dropout(0.5).train(self.training)(
+                    x  # the input
+                )
+        """,
+    ),
+    "gradients that a helper makes zeros, group by group": (
+        """
+        def forget(optimizer):
+            \"\"\"Forgets the gradients.\"\"\"
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad.detach_()
+                        p.grad.zero_()
+
+
+        def train(loader):
+            net = nn.Linear(8, 3)
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            for x, y in loader:
+                F.cross_entropy(net(x), y).backward()
+                forget(optimizer)
+                optimizer.step()
+        """,
+        """
+        def forget(optimizer):
+            \"\"\"Forgets the gradients.\"\"\"
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad.detach_()
+                        p.grad.zero_()
+
+
+        def train(loader):
+            net = nn.Linear(8, 3)
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            for x, y in loader:
+                forget(optimizer)
+                F.cross_entropy(net(x), y).backward()
+                optimizer.step()
+        """,
+    ),
+    "dictionaries of which something is no tensor": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net = nn.Linear(8, 3)
+
+            def forward(self, x, y):
+                return {"loss": F.cross_entropy(self.net(x), y), "count": len(x)}
+
+
+        def train(loader):
+            net = Net()
+            outputs = []
+            for x, y in loader:
+                net.zero_grad()
+                output = net(x, y)
+                output["loss"].backward()
+                outputs.append(output)
+            return outputs
+        """,
+        None,
+    ),
     "gradients that the loss of another optimizer leaves": (
         """\
         def run(loader):
@@ -443,6 +540,14 @@ SAFETY = {
     "the clearing of each parameter": (
         loop("F.mse_loss(net(x), y).backward()\nfor p in net.parameters():\n    p.grad = None\noptimizer.step()\n"),
         "TML302",
+        "safe",
+    ),
+    "a clearing among other things": (
+        loop(
+            "F.mse_loss(net(x), y).backward()\nfor p in net.parameters():\n    print(p.grad)\n    p.grad = None\n"
+            "optimizer.step()\n"
+        ),
+        "TML302",
         None,
     ),
     "parentheses": ("net = nn.Dropout()\nnet.eval\n", "TML501", "safe"),
@@ -454,7 +559,35 @@ SAFETY = {
     "a layer made in forward": (
         "class Net(nn.Module):\n    def forward(self, x):\n        return nn.Dropout(0.5)(x)\n",
         "TML103",
+        "unsafe",
+    ),
+    "dropout in a function that is called twice": (
+        """\
+def noisy(x):
+    return F.dropout(x)
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return noisy(noisy(x))
+""",
+        "TML103",
         None,
+    ),
+    "a leaf that is expanded": (
+        "x = torch.ones(1, requires_grad=True).expand(4)\noptimizer = torch.optim.SGD([x], lr=0.1)\n",
+        "TML402",
+        None,
+    ),
+    "a leaf that is used before it is lost": (
+        "x = torch.ones(1, requires_grad=True)\ny = x * 2\nx = x.double()\noptimizer = torch.optim.SGD([x], lr=0.1)\n",
+        "TML402",
+        None,
+    ),
+    "a leaf that is lost on the next line": (
+        "x = torch.ones(1, requires_grad=True)\nx = x.double()\noptimizer = torch.optim.SGD([x], lr=0.1)\n",
+        "TML402",
+        "unsafe",
     ),
 }
 

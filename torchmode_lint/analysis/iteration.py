@@ -48,7 +48,7 @@ def _object_elements(frame: Frame, identity: v.Identity, event: object) -> Value
             some: Value = frozenset(Obj(Path(owner, "*")) if modules else v.Param(owner) for owner in owners)
             return v.just(v.Tup((frame.unknown(event), some))) if named else some
         case r.Groups(optimizer):
-            return v.just(Obj(Path(optimizer, "group")))
+            return _group(frame, optimizer)
         case r.Module():
             return v.just(Obj(Path(identity, "*")))
         case _:
@@ -131,13 +131,20 @@ def _object_item(frame: Frame, identity: v.Identity, key: Value, index: object, 
                 found_owner = Path(optimizer, "params")
                 frame.state.heap[found_owner] = r.Parameters(frozenset({optimizer}))
                 return v.just(Obj(found_owner))
-            return v.just(Obj(Path(optimizer, "group")))
+            return _group(frame, optimizer)
         case r.Parameters(owners):
             return frozenset(v.Param(owner) for owner in owners)
         case r.Loader():
             return v.just(BATCH)
         case _:
             return _symbol(identity, key)
+
+
+def _group(frame: Frame, optimizer: v.Identity) -> Value:
+    """One of `optimizer.param_groups`."""
+    group = Path(optimizer, "group")
+    frame.state.heap[group] = r.Groups(optimizer)
+    return v.just(Obj(group))
 
 
 def _symbol(identity: v.Identity, key: Value) -> Value:

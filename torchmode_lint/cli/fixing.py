@@ -48,6 +48,8 @@ def fixed(
         for each, report in zip(found, first, strict=True)
         if any(one.fix is not None for one in report.diagnostics)
     ]
+    if fixes.diff or fixes.only:
+        _tell_errors(first)
     if fixes.diff:
         shown = [line for path in paths for line in _shown(_repaired(path, path.read_bytes(), options, fixes))]
         return FAILED if failed else FOUND if shown else CLEAN
@@ -55,6 +57,14 @@ def fixed(
     if fixes.only:
         return FAILED if failed else CLEAN
     return reports() if count else first
+
+
+def _tell_errors(reports: Iterable[FileReport]) -> None:
+    """Says on standard error which files could not be checked, where no report is going to."""
+    from torchmode_lint.report.concise import place
+
+    for error in (error for report in reports for error in report.errors):
+        click.echo(f"{place(error)}: {error.code} {error.message}", err=True)
 
 
 def _fix_files(paths: Iterable[Path], options: OptionsByFile, fixes: Fixes) -> int:

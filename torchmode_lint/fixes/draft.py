@@ -101,6 +101,18 @@ class Draft:
             end = self.source.span(call)
             self._insert(end.end_line, end.end_column - 1, f"{name}={value}")
 
+    def parameter(self, function: cst.FunctionDef, parameter: str) -> None:
+        """Another parameter, after those that a function has."""
+        params = function.params
+        starred = [params.star_arg] if isinstance(params.star_arg, cst.Param) else []
+        last = [*params.posonly_params, *params.params, *starred, *params.kwonly_params][-1]
+        slash = params.posonly_ind
+        if isinstance(slash, cst.ParamSlash) and last in params.posonly_params:
+            at = self.source.span(slash)
+        else:
+            at = self.source.span(last.default or last.annotation or last.name)
+        self._insert(at.end_line, at.end_column, f", {parameter}")
+
     def without_keyword(self, call: cst.Call, name: str) -> None:
         """A keyword argument dropped, with the comma before it, or after it if it is the first."""
         index = next(i for i, arg in enumerate(call.args) if arg.keyword is not None and arg.keyword.value == name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -10,10 +11,11 @@ from torchmode_lint.analysis.records import Point
 from torchmode_lint.diagnostic import Fix
 from torchmode_lint.fixes import regions, statements
 from torchmode_lint.fixes.draft import Draft
-from torchmode_lint.fixes.syntax import Place, Syntax, binds, dotted
+from torchmode_lint.fixes.syntax import Place, Syntax, binds, dotted, read, walk
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.program import Program, Step
+    from torchmode_lint.analysis.values import Context
 
 
 def clear(program: Program, step: Step, backward: Point, *, sure: bool) -> Fix | None:
@@ -124,30 +126,83 @@ def _rebound(first: Place, last: Place, name: str) -> bool:
 
 
 def move_clearing(program: Program, step: Step, cleared: Point, *, sure: bool) -> Fix | None:
-    """The call that clears gradients before a step has used them: before their backward, or after that step."""
+    """What clears gradients before a step has used them: to before their backward, or after that step."""
+    for place, text, context in _clearings(program, Syntax(program.source), cleared):
+        here = context is cleared.context and (step.context is context or step.event is context.call)
+        fix = _move(program, step, place, text, sure=sure and here)
+        if fix is not None:
+            return fix
+    return None
+
+
+def _clearings(program: Program, syntax: Syntax, cleared: Point) -> Iterator[tuple[Place, str, Context]]:
+    """The statements that do the clearing and nothing else, innermost first, and how to call them.
+
+    That is a call of `zero_grad()`, a loop over parameters, or the call of a function that has nothing but those.
+    """
+    node, context = cleared.event.node, cleared.context
+    while program.here(context):
+        place = syntax.line(node)
+        if place is None or not _only_clears(place.statement, node):
+            return
+        if syntax.alone(node) is not None:
+            yield place, syntax.text(node), context
+        outer = syntax.outer(place)
+        while outer is not None and _only_clears(outer.statement, node):
+            yield outer, syntax.text(outer.statement).partition(":")[0], context
+            place, outer = outer, syntax.outer(outer)
+        function = syntax.function(node)
+        if function is None or not _only_clears(function.body, node) or context.call is None or context.parent is None:
+            return
+        node, context = context.call.node, context.parent
+
+
+def _only_clears(suite: cst.CSTNode, call: cst.CSTNode) -> bool:
+    """Whether all statements in a suite clear gradients: `call`, for one."""
+    for at in walk(suite):
+        match at:
+            case cst.Expr(value=cst.SimpleString()):
+                pass
+            case cst.Expr(value=value):
+                if value is not call and not (isinstance(value, cst.Call) and _clears(value.func)):
+                    return False
+            case cst.Assign(targets=[cst.AssignTarget(target=cst.Attribute(attr=cst.Name("grad")))]):
+                pass
+            case cst.BaseSmallStatement() | cst.FunctionDef() | cst.ClassDef():
+                return False
+    return True
+
+
+def _clears(func: cst.BaseExpression) -> bool:
+    """Whether a method is `zero_grad`, or one of those that make a gradient a zero: `p.grad.detach_().zero_()`."""
+    match func:
+        case cst.Attribute(attr=cst.Name("zero_grad")):
+            return True
+        case cst.Attribute(value=value, attr=cst.Name("zero_" | "detach_" | "requires_grad_")):
+            return any(isinstance(at, cst.Attribute) and at.attr.value == "grad" for at in walk(value))
+    return False
+
+
+def _move(program: Program, step: Step, place: Place, text: str, *, sure: bool) -> Fix | None:
+    """A statement that clears gradients, moved to before their backward or to after a step."""
     draft = Draft(program.source)
-    place = draft.syntax.alone(cleared.event.node)
-    if place is None or not program.here(cleared.context):
-        return None
     suite = (*place.before, place.statement, *place.after)
     walked = [p for b in program.backwards for p in regions.nodes_of(program, Point(b.event, b.context))]
     stepped = [p for s in program.steps for p in regions.nodes_of(program, Point(s.event, s.context))]
+    own = list(regions.nodes_of(program, Point(step.event, step.context)))
     first = None
     for statement in reversed(place.before):
         if regions.holds(draft.syntax, statement, stepped):
             break
         if regions.holds(draft.syntax, statement, walked):
             first = statement
-    text = draft.syntax.text(cleared.event.node)
     if first is not None:
         to = draft.syntax.place(first)
         assert to is not None
-        if any(binds(one, text.partition("(")[0]) for one in suite[to.index : place.index]):
+        if any(binds(one, name) for one in suite[to.index : place.index] for name in read(place.statement)):
             return None
         draft.move(place, to)
-        here = step.context is cleared.context or step.event is cleared.context.call
-        return draft.fix(f"move `{text}` before the backward", safe=sure and here)
-    own = list(regions.nodes_of(program, Point(step.event, step.context)))
+        return draft.fix(f"move `{text}` before the backward", safe=sure)
     for statement in place.after:
         if regions.holds(draft.syntax, statement, own):
             to = draft.syntax.line(statement)

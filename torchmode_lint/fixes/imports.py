@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from torchmode_lint.fixes.syntax import Syntax, dotted
+from torchmode_lint.fixes.syntax import Syntax, dotted, is_docstring
 
 
 class Imports:
@@ -17,6 +17,7 @@ class Imports:
 
     def word_for(self, module: str, name: str) -> str | None:
         """How the file says `module.name`, by an import that comes unconditionally; None where it cannot."""
+        first, dot, rest = name.partition(".")
         for statement in self._imports():
             if isinstance(statement, cst.Import):
                 for alias in statement.names:
@@ -28,9 +29,29 @@ class Imports:
             elif isinstance(statement.module, (cst.Name, cst.Attribute)) and not statement.relative:
                 if dotted(statement.module) == module and not isinstance(statement.names, cst.ImportStar):
                     for alias in statement.names:
-                        if alias.name.value == name:
-                            return name if alias.asname is None else dotted(alias.asname.name)
+                        if alias.name.value == first:
+                            word = first if alias.asname is None else dotted(alias.asname.name)
+                            return f"{word}{dot}{rest}"
         return None
+
+    def functional(self, name: str) -> str | None:
+        """How the file says `torch.nn.functional.name`, in the shortest way that it has; None where it cannot."""
+        ways = {"torch.nn.functional": name, "torch.nn": f"functional.{name}", "torch": f"nn.functional.{name}"}
+        words = (self.word_for(module, rest) for module, rest in ways.items())
+        return next((word for word in words if word is not None), None)
+
+    def words(self, module: str) -> set[str]:
+        """What the file calls a module and all that it imports from there."""
+        found = set()
+        for statement in self._imports():
+            names = () if isinstance(statement.names, cst.ImportStar) else statement.names
+            of = self._first_module(statement) if isinstance(statement, cst.ImportFrom) else None
+            for alias in names:
+                imported = dotted(alias.name) or ""
+                if (of or imported).split(".")[0] == module:
+                    word = imported if alias.asname is None else dotted(alias.asname.name)
+                    found.add((word or "").split(".")[0])
+        return found
 
     def line_for_import(self, module: str) -> int:
         """The line before which `import module` belongs: its kin's first, else after the imports that are there."""
@@ -44,7 +65,7 @@ class Imports:
         if last is not None:
             return self.syntax.source.span(last).end_line + 1
         body = self.syntax.source.tree.body
-        first = next((at for at in body if not _is_docstring(at)), None)
+        first = next((at for at in body if not is_docstring(at)), None)
         if first is None:
             return len(self.syntax.source.lines) + 1
         return self.syntax.source.span(first).line
@@ -62,10 +83,3 @@ class Imports:
         if statement.module is None or statement.relative:
             return ""
         return dotted(statement.module) or ""
-
-
-def _is_docstring(statement: cst.CSTNode) -> bool:
-    if not isinstance(statement, cst.SimpleStatementLine):
-        return False
-    first = statement.body[0]
-    return isinstance(first, cst.Expr) and isinstance(first.value, (cst.SimpleString, cst.ConcatenatedString))

@@ -11,10 +11,12 @@ from torchmode_lint.analysis.values import name_of
 from torchmode_lint.diagnostic import Fix
 from torchmode_lint.fixes import grad_modes, regions
 from torchmode_lint.fixes.draft import Draft
+from torchmode_lint.fixes.imports import Imports
 from torchmode_lint.fixes.syntax import Syntax, assigned, bound, dotted, read, walk
 
 if TYPE_CHECKING:
-    from torchmode_lint.analysis.program import Kept, Program
+    from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.analysis.program import Forward, Kept, Program
     from torchmode_lint.analysis.values import Context
 
 _ADDING = {"append": 0, "appendleft": 0, "add": 0, "insert": 1}
@@ -28,8 +30,13 @@ def cut(program: Program, kept: Kept, *, sure: bool) -> Fix | None:
         return grad_modes.switch_off(program, forwards[0], place, sure=False)
     draft = Draft(program.source)
     added = _added(draft.syntax, kept.event.node)
-    if added is None or not _is_tensor(program, draft.syntax, kept, added):
+    if added is None:
         return None
+    if not _is_tensor(program, draft.syntax, kept, added):
+        if not program.here(kept.context) or not isinstance(added, cst.Name) or not _are_dicts(program, forwards):
+            return None
+        draft.replace(added, f"{{name: value.detach() for name, value in {added.value}.items()}}")
+        return draft.fix(f"keep what is in `{added.value}` without its graph", safe=False)
     given = _given(kept.context, added)
     if given is not None:
         added = given[1]
@@ -57,6 +64,39 @@ def _is_tensor(program: Program, syntax: Syntax, kept: Kept, added: cst.BaseExpr
         for node in walk(scope, own=True)
         if isinstance(node, (cst.Name, cst.Attribute)) and dotted(node) == name and not _is_taken_apart(syntax, node)
         for at in syntax.around(node)
+    )
+
+
+def _are_dicts(program: Program, forwards: list[Forward]) -> bool:
+    """Whether modules of the project return dictionaries of tensors and nothing else, as far as their forwards say."""
+    return bool(forwards) and all(
+        f.module.cls is not None and _returns_tensors(program, f.module.cls) for f in forwards
+    )
+
+
+def _returns_tensors(program: Program, cls: Class) -> bool:
+    code = next((code for code in cls.code.codes if code.name == "forward"), None)
+    source = None if code is None else program.sources.get(code.file)
+    if code is None or source is None:
+        return False
+    words = Imports(Syntax(source)).words("torch")
+    attributes = {code.parameters[0].name} if code.parameters else set()
+
+    def makes_tensor(value: cst.BaseExpression) -> bool:
+        if isinstance(value, cst.Name):
+            values = [named[1] for named in assignments if named is not None and named[0] == value.value]
+            return len(values) == 1 and not isinstance(values[0], cst.Name) and makes_tensor(values[0])
+        name = dotted(value.func) if isinstance(value, cst.Call) else None
+        root, _, rest = (name or "").partition(".")
+        return root in words or (root in attributes and bool(rest) and not cls.method(rest))
+
+    body = list(walk(code.node, own=True))
+    assignments = [assigned(at) for at in body if isinstance(at, cst.SimpleStatementLine)]
+    returned = [at.value for at in body if isinstance(at, cst.Return)]
+    return bool(returned) and all(
+        isinstance(value, cst.Dict)
+        and all(isinstance(item, cst.DictElement) and makes_tensor(item.value) for item in value.elements)
+        for value in returned
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import libcst as cst
 
 from torchmode_lint.diagnostic import Fix
 from torchmode_lint.fixes.draft import Draft
-from torchmode_lint.fixes.syntax import Place, assigned, dotted
+from torchmode_lint.fixes.syntax import Place, assigned, binds, dotted, read
 from torchmode_lint.flow.events import Event
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def keep_gradient(program: Program, found: GradRead, *, sure: bool) -> Fix | Non
     if here is not None and here.statement is place.statement:
         return _step_in_place(draft, place, name, value)
     asking = _asks_for_grad(value)
+    steps = _in_steps(place, here, name) if asking is None and found.optimized else None
+    if steps is not None:
+        (asking, value), sure = steps, False
     if asking is not None:
         draft.without_keyword(asking, "requires_grad")
         draft.method(value, ".requires_grad_()")
@@ -51,12 +54,42 @@ def _made(program: Program, found: GradRead) -> cst.CSTNode | None:
 
 
 def _asks_for_grad(value: cst.BaseExpression) -> cst.Call | None:
-    """The call with `requires_grad=True` with whose result an expression goes on: by methods and plain numbers."""
+    """The call with `requires_grad=True` with whose result an expression goes on."""
+    start = _start(value)
+    return start if start is not value and _is_leaf(start) else None
+
+
+def _in_steps(made: Place, given: Place | None, name: str) -> tuple[cst.Call, cst.BaseExpression] | None:
+    """The same, and the last value of the name, where lines like `x = x.view(2)` and no other use come in between."""
+    if given is None or given.suite is not made.suite:
+        return None
+    last = None
+    for statement in reversed(given.before):
+        named = assigned(statement)
+        if named is None or named[0] != name:
+            if binds(statement, name) or (last is not None and name in read(statement)):
+                return None
+            continue
+        start, last = _start(named[1]), last or named[1]
+        if _is_leaf(start):
+            return None if start is last else (start, last)
+        if dotted(start) != name:
+            return None
+    return None
+
+
+def _start(value: cst.BaseExpression) -> cst.BaseExpression:
+    """What an expression begins with and then goes on from by methods and plain numbers.
+
+    Not by `expand`: the elements of its result share memory, so that nothing can be written into it.
+    """
     at = value
     while True:
         match at:
-            case cst.Call(args=args) if any(_is_asking(arg) for arg in args):
-                return None if at is value else at
+            case cst.Call() if _is_leaf(at):
+                return at
+            case cst.Call(func=cst.Attribute(attr=cst.Name("expand" | "expand_as" | "broadcast_to"))):
+                return at
             case cst.Call(func=cst.Attribute(value=inner)) | cst.UnaryOperation(expression=inner):
                 at = inner
             case cst.BinaryOperation(left=inner, right=cst.Integer() | cst.Float()):
@@ -64,7 +97,11 @@ def _asks_for_grad(value: cst.BaseExpression) -> cst.Call | None:
             case cst.BinaryOperation(left=cst.Integer() | cst.Float(), right=inner):
                 at = inner
             case _:
-                return None
+                return at
+
+
+def _is_leaf(value: cst.BaseExpression) -> TypeGuard[cst.Call]:
+    return isinstance(value, cst.Call) and any(_is_asking(arg) for arg in value.args)
 
 
 def _is_asking(arg: cst.Arg) -> bool:

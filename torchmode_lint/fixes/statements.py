@@ -9,7 +9,7 @@ import libcst as cst
 from torchmode_lint.diagnostic import Fix
 from torchmode_lint.fixes import regions
 from torchmode_lint.fixes.draft import Draft
-from torchmode_lint.fixes.syntax import Place, Syntax, dotted, read, targets, walk
+from torchmode_lint.fixes.syntax import Place, Syntax, dotted, is_docstring, read, targets, walk
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.program import NoEffect, Program
@@ -23,10 +23,10 @@ def forgotten(program: Program, context: Context, method: str) -> bool:
 
 def take_effect(program: Program, found: NoEffect) -> Fix | None:
     """What a statement that does nothing was meant to be."""
-    if found.form == "bare":
-        return None
     draft = Draft(program.source)
     statement = found.event.node
+    if found.form == "bare":
+        return _call_decorators(draft, statement, found.what.rpartition(".")[2])
     assert isinstance(statement, cst.Expr)
     value = statement.value
     if found.form == "method":
@@ -35,6 +35,15 @@ def take_effect(program: Program, found: NoEffect) -> Fix | None:
     if found.form == "grad mode":
         return _enter(program, draft, value)
     return _keep_result(draft, value)
+
+
+def _call_decorators(draft: Draft, function: cst.CSTNode, name: str) -> Fix | None:
+    """`@torch.no_grad()` for `@torch.no_grad`."""
+    for one in function.decorators if isinstance(function, cst.FunctionDef) else ():
+        word = dotted(one.decorator)
+        if word is not None and word.rpartition(".")[2] == name:
+            draft.append(one.decorator, "()")
+    return draft.fix(f"call `{name}`", safe=True)
 
 
 def _keep_result(draft: Draft, call: cst.BaseExpression) -> Fix | None:
@@ -75,11 +84,19 @@ def entered(program: Program, context: Context) -> bool:
 
 
 def _enter(program: Program, draft: Draft, call: cst.BaseExpression) -> Fix | None:
-    """`with torch.no_grad():` around the rest of the suite, where nothing in there trains."""
+    """`with torch.no_grad():` around the rest of the suite, where nothing in there trains.
+
+    In a function that has nothing else, the statement is to hold for the callers: `torch.set_grad_enabled(False)`.
+    """
     place = draft.syntax.alone(call)
-    if place is None or not place.after or not isinstance(call, cst.Call):
+    if place is None or not isinstance(call, cst.Call):
         return None
     on = (dotted(call.func) or "").endswith("enable_grad")
+    if not place.after:
+        if draft.syntax.function(call) is None or not all(is_docstring(one) for one in place.before):
+            return None
+        draft.replace(call, f"{draft.torch('set_grad_enabled')}({on})")
+        return draft.fix(f"switch gradients {'on' if on else 'off'} for whoever calls this", safe=False)
     training = regions.Training(program, draft.syntax)
     for statement in place.after:
         if isinstance(statement, (cst.FunctionDef, cst.ClassDef)) or (statement in training and not on):

@@ -227,6 +227,14 @@ def small_statements(statement: cst.BaseStatement) -> list[cst.BaseSmallStatemen
     return list(statement.body) if isinstance(statement, cst.SimpleStatementLine) else []
 
 
+def is_docstring(statement: cst.CSTNode) -> bool:
+    """Whether a statement is a string and nothing else."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() | cst.ConcatenatedString()), *_]):
+            return True
+    return False
+
+
 def assigned(statement: cst.BaseStatement) -> tuple[str, cst.BaseExpression] | None:
     """The name and the value of `name = value`, the name perhaps dotted, on a line of its own."""
     match small_statements(statement):

@@ -36,8 +36,9 @@ or make `nn.Dropout(0.5)` in `__init__` and call that. Attention takes a rate on
 
 Unsafe. `training=self.training`, or a rate that is 0.0 without it, is what most forwards mean, but it changes what
 a model computes in eval mode: published figures may have been measured with the dropout, and some models need it,
-such as those that sample their uncertainty. There is no fix where `self` is out of reach, as in a plain function,
-and none for a layer made in the forward.
+such as those that sample their uncertainty. A layer made and called on the spot becomes the function of `F`; one
+that has a name gets `.train(self.training)`. A plain function that one forward calls is given a parameter `training`;
+there is no fix where there are more calls.
 
 ## What it does not see
 

@@ -29,7 +29,8 @@ Use instead:
 Safe where the diagnostic is certain and the call moves to before the backward whose gradients it cleared, in the
 function that takes the step: the step then uses them. Unsafe where it moves to after the step, where another
 function takes the step (there may be callers that want the gradients dropped), and where the optimizer's
-construction is not in sight. Clearings in a loop over the parameters are not moved.
+construction is not in sight. A loop that does nothing but clear gradients is moved as a whole, and so is the call of
+a function that does nothing else, which is unsafe.
 
 ## What it does not see
 

@@ -41,7 +41,8 @@ builds no graph in the first place.
 Safe where the diagnostic is certain: the graph has been walked and freed, so that nothing is lost with it, and the
 numbers stay. What is kept gets `.detach()`, and `.item()` only where it is surely one number and its total begins as
 a number and is only printed. Unsafe where the graph may still be walked, by a caller out of sight. An evaluation is
-put under `torch.no_grad()` instead. There is no fix for structures that are kept whole.
+put under `torch.no_grad()` instead. Of structures that are kept whole, dictionaries are copied without their graphs,
+which is unsafe, where the module's forward shows them to hold tensors only; for others there is no fix.
 
 ## What it does not see
 
