@@ -31,10 +31,11 @@ Use instead:
 
 ## Fix safety
 
-Safe for the parentheses, those of a decorator too: the call is what the line says. Unsafe for `x = x.to(device)` and `x = x.detach()`, since
-later lines then see another tensor, and for `with torch.no_grad():` around the rest of its suite, since how far it
-was to reach is for the author to say. The latter is not offered where something in there is trained. A function that
-has nothing but such a statement was meant for its callers: `torch.set_grad_enabled(False)`, unsafe too.
+Safe for the parentheses, those of a decorator too: the call is what the line says. Unsafe for `x = x.to(device)` and
+`x = x.detach()`, since later lines then see another tensor, and for `with torch.no_grad():` around the rest of its
+suite, since how far it was to reach is for the author to say. The latter is not offered where something in there is
+trained. A function that has nothing but such a statement was meant for its callers: `torch.set_grad_enabled(False)`,
+unsafe too.
 
 ## What it does not see
 

@@ -41,8 +41,9 @@ the leaf when it is done in place:
 Safe where the diagnostic is certain, and the tensor is made in the function that reads its gradient
 (`retain_grad()` changes no number) or in one expression with its leaf, which nothing else can refer to
 (`requires_grad_()` moves to its end). Unsafe where the tensor comes from another function, which may also run without
-gradients, where a leaf may be lost on other machines only, or lines after it was made, and where a step by hand becomes one in
-place. A leaf that is expanded is left alone: its elements share memory, so that no optimizer can move them.
+gradients, where a leaf may be lost on other machines only, or lines after it was made, and where a step by hand
+becomes one in place. A leaf that is expanded is left alone: its elements share memory, so that no optimizer can move
+them.
 
 ## What it does not see
 
