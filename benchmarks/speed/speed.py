@@ -1,35 +1,35 @@
-"""How long a check takes beside what cannot be avoided, and how its cost grows.
+"""How long a check takes beside what cannot be avoided.
 
-    python benchmarks/speed/speed.py NAME=FOLDER... [--rounds 3]
+    python benchmarks/speed/speed.py NAME=FOLDER... [--rounds 3] [--peers PYTHON]
 
 A FOLDER is a package's folder as its wheel holds it, alone in its own folder; nothing of it is imported. What is
 compared is run in turns, and the medians are printed with their ratio:
 
 - *cold*: CPU seconds of a check in one process without a cache, beside `libcst.parse_module` alone on the files that
-  pass the screen, and on all;
-- *warm* and *edited*: wall seconds of a second run with a cache, and of one after a comment was added to one file;
+  pass the screen, and on all; and beside torch-preflight and TorchFix, where PYTHON has them;
+- *warm* and *edited*: wall seconds of a second run with a cache, and of one after a statement was added to a file that
+  no other names;
 - *start*: `--version` beside `python -c pass`, and a script of 300 lines beside `python -c "import libcst"`;
-- *flake8*: with the plugin and without, on a file that the screen leaves out and on one that it does not;
-- *growth*: CPU seconds for longer files, deeper nesting, more callers and more models.
+- *flake8*: with the plugin, and by itself, on a file that the screen leaves out and on one that it does not.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
-import resource
 import shutil
-import statistics
-import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from growth import MODEL, TRAINING
+from measure import in_turns, printed, run
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 LINT = str(SCRIPTS / "torchmode-lint")
+FLAKE8 = ("flake8", "pycodestyle", "pyflakes", "mccabe")
 PARSE = """
 import sys, time, libcst
 from pathlib import Path
@@ -41,88 +41,84 @@ for data in datas:
     libcst.parse_module(data)
 print(time.process_time() - start)
 """
-MODEL = """
-class Net{i}(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2))
-
-    def forward(self, x):
-        return self.body(x)
-
-"""
-TRAINING = """
-def train_{i}(loader, val_loader):
-    model = Net0()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for epoch in range(3):
-        model.train()
-        for x, y in loader:
-            loss = torch.nn.functional.cross_entropy(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            for x, y in val_loader:
-                print((model(x).argmax(1) == y).sum().item())
-
-"""
 
 
 def main(arguments: list[str]) -> int:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("trees", nargs="*", metavar="NAME=FOLDER")
     ask.add_argument("--rounds", type=int, default=3)
+    ask.add_argument("--peers", metavar="PYTHON", help="of an environment with torch-preflight and TorchFix")
     args = ask.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["TORCHMODE_LINT_CACHE_DIR"] = f"{scratch}/kept"
         for name, _, folder in (tree.partition("=") for tree in args.trees):
-            tree(name, Path(folder).resolve(), Path(scratch), args.rounds)
+            tree(name, Path(folder).resolve(), Path(scratch), args.rounds, args.peers)
         start_up(Path(scratch), args.rounds)
-        growth(Path(scratch))
+        flake8(Path(scratch), args.rounds)
     return 0
 
 
-def tree(name: str, folder: Path, scratch: Path, rounds: int) -> None:
+def tree(name: str, folder: Path, scratch: Path, rounds: int, peers: str | None) -> None:
     """One package, cold, warm and after an edit, on a copy of it."""
     root = scratch / name
     shutil.copytree(folder, root / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     paths = sorted((root / folder.name).rglob("*.py"))
     lines = sum(path.read_bytes().count(b"\n") for path in paths)
-    print(f"{name}: {len(paths)} files, {lines} lines")
+    print(f"{name}: {len(paths)} files, {lines} lines", flush=True)
     command = [LINT, "check", str(root), "--project-root", str(root), "--isolated", "--output-format", "concise"]
-    alone = {
+    memory: list[float] = []
+
+    def cold() -> float:
+        used = run([*command, "--no-cache", "--jobs", "1"])
+        memory.append(used.memory)
+        return used.cpu
+
+    runs = {
         "parse, screened": lambda: printed([sys.executable, "-c", PARSE, str(root), "screened"]),
         "parse, all": lambda: printed([sys.executable, "-c", PARSE, str(root), "all"]),
-        "cold": lambda: used([*command, "--no-cache", "--jobs", "1"]),
+        "cold": cold,
     }
-    took = in_turns(alone, rounds)
-    for what in ("parse, screened", "parse, all"):
-        print(f"  cold {took['cold']:8.1f} s   {what} {took[what]:8.1f} s   {took['cold'] / took[what]:6.2f} times")
-    print(f"  peak memory of a process: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB")
-    print(f"  cold, all cores {wall(command):8.1f} s (wall)")
-    took = in_turns({"warm": lambda: wall(command), "edited": lambda: edited(paths[-1], command)}, rounds)
-    print(f"  warm {took['warm']:8.2f} s   edited {took['edited']:8.2f} s (wall)")
+    if peers is not None:
+        scripts = Path(peers).parent
+        runs["torch-preflight"] = lambda: run([str(scripts / "torch-preflight"), "check", str(root)]).cpu
+        runs["TorchFix"] = lambda: run([str(scripts / "torchfix"), "--select", "ALL", str(root)]).cpu
+    took = in_turns(runs, rounds)
+    print(f"  cold: {took['cold']:.1f} s of CPU, {max(memory):.0f} MB at most")
+    for what in (what for what in took if what != "cold"):
+        print(f"  {what}: {took[what]:.1f} s, cold is {took['cold'] / took[what]:.2f} times that")
+    print(f"  cold, all cores: {run(command).wall:.1f} s of the clock", flush=True)
+    leaf = named_nowhere(paths)
+    took = in_turns({"warm": lambda: run(command).wall, "edited": lambda: edited(leaf, command)}, max(rounds, 3))
+    print(
+        f"  warm: {took['warm']:.2f} s, after an edit of {leaf.name}: {took['edited']:.2f} s of the clock", flush=True
+    )
+
+
+def named_nowhere(paths: list[Path]) -> Path:
+    """The largest file whose name no other file says: nothing depends on it."""
+    texts = {path: path.read_bytes() for path in paths}
+    return next(
+        path
+        for path in sorted(paths, key=lambda path: -len(texts[path]))
+        if not any(path.stem.encode() in text for other, text in texts.items() if other != path)
+    )
+
+
+def edited(path: Path, command: list[str]) -> float:
+    path.write_text(path.read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
+    return run(command).wall
 
 
 def start_up(scratch: Path, rounds: int) -> None:
     script = scratch / "script.py"
     script.write_text("import torch\n" + MODEL.format(i=0) + "".join(TRAINING.format(i=i) for i in range(17)))
-    plain = scratch / "plain.py"
-    plain.write_text("import os\n\n\ndef main():\n    print(os.getcwd())\n" * 60)
     python = [sys.executable, "-c"]
-    flake8 = [str(SCRIPTS / "flake8"), "--isolated"]
-    check = [LINT, "check", str(script), "--isolated", "--no-cache"]
     took = in_turns(
         {
-            "pass": lambda: wall([*python, "pass"]),
-            "--version": lambda: wall([LINT, "--version"]),
-            "import libcst": lambda: wall([*python, "import libcst"]),
-            "a script": lambda: wall(check),
-            "flake8, left out": lambda: wall([*flake8, str(plain)]),
-            "flake8 without, left out": lambda: wall([*flake8, "--disable-noqa", "--select=E,F", str(plain)]),
-            "flake8": lambda: wall([*flake8, str(script)]),
+            "pass": lambda: run([*python, "pass"]).wall,
+            "--version": lambda: run([LINT, "--version"]).wall,
+            "import libcst": lambda: run([*python, "import libcst"]).wall,
+            "a script": lambda: run([LINT, "check", str(script), "--isolated", "--no-cache"]).wall,
         },
         max(rounds, 5),
     )
@@ -130,72 +126,33 @@ def start_up(scratch: Path, rounds: int) -> None:
     lines = script.read_text().count("\n")
     ratio = took["a script"] / took["import libcst"]
     print(f"a script of {lines} lines: {took['a script']:.2f} s, {ratio:.2f} times `import libcst`")
-    print(f"flake8 with the plugin: {took['flake8, left out']:.2f} s where it is left out, {took['flake8']:.2f} s else")
 
 
-def growth(scratch: Path) -> None:
-    """CPU seconds by size, for four ways to grow; the ratio is that of the cost to that of the size before."""
-    ways: dict[str, tuple[Callable[[int], str], tuple[int, ...]]] = {
-        "training functions": (lambda n: "".join(TRAINING.format(i=i) for i in range(n)), (10, 100, 1000)),
-        "models": (lambda n: "".join(MODEL.format(i=i + 1) for i in range(n)) + TRAINING.format(i=0), (10, 100, 1000)),
-        "nested blocks": (nested, (4, 8, 16)),
-        "callers of one function": (callers, (10, 100, 1000)),
-    }
-    for name, (write, sizes) in ways.items():
-        path = scratch / "grown.py"
-        took = []
-        for size in sizes:
-            path.write_text("import torch\n" + MODEL.format(i=0) + write(size))
-            took.append(used([LINT, "check", str(path), "--isolated", "--no-cache"]))
-        shown = "  ".join(f"{size}: {seconds:.2f} s" for size, seconds in zip(sizes, took, strict=True))
-        print(f"growth, {name}: {shown}")
-
-
-def nested(depth: int) -> str:
-    heads = [f"if flags[{level}]:\n" if level % 2 else f"for x{level} in loader:\n" for level in range(depth)]
-    lines = ["def train(model, optimizer, loader, flags):\n"]
-    lines += ["    " * (level + 1) + head for level, head in enumerate(heads)]
-    return "".join(lines) + "    " * (depth + 1) + "model(x0).sum().backward()\n"
-
-
-def callers(count: int) -> str:
-    calls = "".join(f"    step(model, loader, {i})\n" for i in range(count))
-    return (
-        "def step(model, loader, i):\n    model.eval()\n    with torch.no_grad():\n"
-        f"        print(i, model(loader))\n\n\ndef main(loader):\n    model = Net0()\n{calls}"
+def flake8(scratch: Path, rounds: int) -> None:
+    """flake8 where this program is installed, and where flake8 alone is: the same packages, linked into a folder."""
+    plain, script = scratch / "plain.py", scratch / "script.py"
+    plain.write_text("import os\n\n\ndef main():\n    print(os.getcwd())\n" * 60)
+    alone = scratch / "alone"
+    alone.mkdir()
+    for name in FLAKE8:
+        for top in {file.parts[0] for file in importlib.metadata.files(name) or () if file.parts[0] != ".."}:
+            if not (alone / top).exists() and top != "__pycache__":
+                (alone / top).symlink_to(Path(str(importlib.metadata.distribution(name).locate_file(top))))
+    everything = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-S", "-m", "flake8", "--isolated"]
+    took = in_turns(
+        {
+            f"{'with' if path != str(alone) else 'without'}, {file.name}": lambda file=file, path=path: (
+                run([*command, str(file)], {"PYTHONPATH": path}).wall
+            )
+            for file in (plain, script)
+            for path in (everything, str(alone))
+        },
+        max(rounds, 5),
     )
-
-
-def in_turns(runs: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median of each, run in turns."""
-    took: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            took[name].append(run())
-    return {name: statistics.median(times) for name, times in took.items()}
-
-
-def edited(path: Path, command: list[str]) -> float:
-    path.write_text(path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
-    return wall(command)
-
-
-def wall(command: list[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=False)
-    return time.perf_counter() - start
-
-
-def used(command: list[str]) -> float:
-    """User and system seconds of a command and its children."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, capture_output=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def printed(command: list[str]) -> float:
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    for file, what in ((plain, "that is left out"), (script, "that is not")):
+        both, without = took[f"with, {file.name}"], took[f"without, {file.name}"]
+        print(f"flake8 on a file {what}: {both:.2f} s, {both / without:.2f} times flake8 without the plugin")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,18 @@ def test_a_root_over_budget_is_counted_and_shows_nothing(monkeypatch: pytest.Mon
     assert {forward.context.code.name for forward in program.forwards} == {"g"}
 
 
+def test_who_calls_what_a_root_was_given_up_in_is_given_up_at_once(
+    monkeypatch: pytest.MonkeyPatch, interpreters: list[Interpreter]
+) -> None:
+    monkeypatch.setattr(interpreter, "MIN_STEPS", 20)
+    monkeypatch.setattr(interpreter, "MAX_FILE_STEPS", 3_000)
+    callers = "".join(f"\n\ndef g{i}(args, loader):\n    f(args, loader)\n" for i in range(20))
+    program = interpret(nested(6) + callers)
+    assert sorted(program.degraded) == sorted(["f", *(f"g{i}" for i in range(20))])
+    (solver,) = interpreters
+    assert solver.spent < 2_000  # a third of all, and then a third of what is left for `f` itself
+
+
 def test_a_file_over_budget_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreter, "MAX_FILE_STEPS", 3)
     program = interpret("net = nn.Linear(2, 2)\nnet.eval()\nnet(torch.randn(1, 2))\n")

@@ -61,6 +61,7 @@ class Activation:
     yielded: Value = v.EMPTY
     made: set[Site] = field(default_factory=set)
     recorded: bool = False
+    began: int = 0  # the steps of the root before it was last entered
 
     def may_grow(self, entry: State) -> bool:
         """Whether another entry state says the same of the protocol and of all that conditions may ask for.

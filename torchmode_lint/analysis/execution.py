@@ -35,6 +35,8 @@ def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     except OverBudget:
         run.program.degraded.append(context.code.qualname or "<module>")
         cut(run.program, marks)
+        costly = [one.context.code for one in run.active[1:] if run.steps - one.began > run.allowed // 2]
+        run.endless.update(costly[-1:])  # the innermost call that took most of it
         run.visited = visited | {context.code}  # what was called from here is still to be looked at
         run.active.clear()
         return None

@@ -59,6 +59,7 @@ class Interpreter(Codes):
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
         self.costly: set[Code] = set()  # roots that were given up, which another round would not find cheaper
+        self.endless: set[Code] = set()  # what functions were given up in: who else calls it is given up at once
         self.evidence: dict[object, set[str]] = {}
         self.grew = False
         self.grew_shared = False
@@ -119,6 +120,8 @@ class Interpreter(Codes):
         """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""
         if self.spent > self.calls_until:
             return False
+        if code in self.endless and [*context.chain()][-1].code.kind != "file":
+            raise OverBudget
         if self.solved[code] > MAX_SOLVED and not self.moves(code):
             return False
         return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())
@@ -139,6 +142,7 @@ class Interpreter(Codes):
         self.visited.add(context.code)
         earlier = next((one for one in known if one.may_grow(entry)), None)
         activation = earlier or Activation(context, entry.copy(), start, to_yield)
+        activation.began = self.steps
         if earlier is None:
             self.solved[context.code] += 1
             self._fixpoint(activation)

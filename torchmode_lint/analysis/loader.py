@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.source import SourceFile
 
-MAX_KEPT = 400
+MAX_KEPT = 2_500_000  # characters of files, whose trees take a hundred times as much memory
 MAX_CALLED = 2_000  # events of an imported file's body after which it calls nothing more
 
 
@@ -95,7 +95,7 @@ class Loader:
 
     def trim(self) -> None:
         """Forget everything once it is much; only before a file is read, which is then read anew by all."""
-        if len(self.project.sources) > MAX_KEPT:
+        if sum(len(one.text) for one in self.project.sources.values() if one is not None) > MAX_KEPT:
             for kept in (self.globals, self.scopes, self.sources, self.classes, self.class_of, self.defaults):
                 kept.clear()
             self.files.clear()
