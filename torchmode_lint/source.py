@@ -20,7 +20,7 @@ import libcst as cst
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import lower_file
-from torchmode_lint.flow.places import Places
+from torchmode_lint.flow.places import Places, parents
 from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
@@ -86,13 +86,7 @@ class SourceFile:
     def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:
         """For each node of the tree the one that it is a child of."""
         if self._parents is None:
-            self._parents = {}
-            pending: list[cst.CSTNode] = [self.tree]
-            while pending:
-                node = pending.pop()
-                for child in node.children:
-                    self._parents[child] = node
-                    pending.append(child)
+            self._parents = parents(self.tree)
         return self._parents
 
     def span(self, node: cst.CSTNode, code: Code | None = None) -> Span:

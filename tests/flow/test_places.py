@@ -11,6 +11,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 from commands import ROOT
 from torchmode_lint.diagnostic import Span
+from torchmode_lint.flow.places import parents
 from torchmode_lint.source import SourceFile, parse_source
 
 ODD = """\
@@ -79,3 +80,14 @@ def test_within_a_function(path: Path) -> None:
                 asked += 1
                 assert source.span(node, code) == wanted[node]
     assert asked > 50
+
+
+def test_each_node_is_a_child_of_its_parent() -> None:
+    tree = parse_source(ODD.encode(), "a.py").tree
+    wanted = {}
+    pending: list[libcst.CSTNode] = [tree]
+    while pending:
+        node = pending.pop()
+        wanted.update(dict.fromkeys(node.children, node))
+        pending += node.children
+    assert parents(tree) == wanted

@@ -1,4 +1,4 @@
-"""Where the nodes of a tree are: resolved for one statement of the file at a time, when somebody asks.
+"""Where the nodes of a tree are, and in which; places are found for one statement of the file at a time.
 
 libcst knows places only by writing a whole file out again, at several times the cost of parsing it. Here only the
 statements in question are written out; on which line each begins, Python's own parser says. Where that parser
@@ -8,6 +8,8 @@ refuses the file, or counts its statements otherwise, the whole file is written 
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
 import warnings
 from collections.abc import Iterator, Mapping
 
@@ -90,3 +92,23 @@ def _starts(tree: cst.Module, text: str) -> list[int]:
         starts.append(lines[at] if count else 0)
         at += count
     return starts
+
+
+def parents(tree: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
+    """For each node of a tree the one that it is a child of; libcst's `children` go by way of a copy of the node."""
+    found: dict[cst.CSTNode, cst.CSTNode] = {}
+    pending: list[cst.CSTNode] = [tree]
+    while pending:
+        node = pending.pop()
+        for name in _fields(type(node)):
+            value = getattr(node, name)
+            for child in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(child, cst.CSTNode):
+                    found[child] = node
+                    pending.append(child)
+    return found
+
+
+@functools.cache
+def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
