@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torchmode_lint.examine import Loaders
     from torchmode_lint.parallel import Workers
     from torchmode_lint.rule import Rule
+    from torchmode_lint.sight import Sights
     from torchmode_lint.source import SourceFile
 
 _LOOKED_AHEAD = 10_000  # files, to see whether workers are worth starting
@@ -40,7 +41,8 @@ __all__ = ["FileReport", "Run", "State", "check_bytes", "check_file", "check_pat
 class FileReport:
     """All there is to say of one file; `lines` are those of every file that a diagnostic speaks of.
 
-    `fails`: one of the diagnostics is of those that the run is to fail for.
+    `fails`: one of the diagnostics is of those that the run is to fail for. `sights`: what the analysis knew beside the
+    lines, where it was asked for and there are diagnostics; `lines` are then those of all cells of a notebook.
     """
 
     path: str
@@ -50,6 +52,7 @@ class FileReport:
     degraded: int = 0
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fails: bool = False
+    sights: Sights = field(default_factory=dict)
 
 
 @functools.cache
@@ -103,13 +106,22 @@ def check_paths(
     *,
     cached: bool = False,
     workers: Workers | None = None,
+    watched: bool = False,
 ) -> Iterator[FileReport]:
     """One report for each path, in order; standard input stands for the file `stdin_path`.
 
     `cached`: results are kept on disk, and asked for there first. `workers` examine what is left, if there are any.
+    `watched`: files with diagnostics are analysed again, for what is known where their lines begin.
     """
+    loaders: Loaders | None = None
     for one, result in _results(found, options, stdin_path, cached, workers):
-        yield reported(result, one.options, data=None if one.on_disk else one.data)
+        report = reported(result, one.options, data=None if one.on_disk else one.data)
+        if watched and report.diagnostics:
+            from torchmode_lint.examine import Loaders
+
+            loaders = loaders or Loaders()
+            report = _with_sights(report, one, loaders)
+        yield report
 
 
 def _results(
@@ -146,6 +158,23 @@ class _Asked:
 
 
 _Result = tuple[_Asked, Examination]
+
+
+def _with_sights(report: FileReport, one: _Asked, loaders: Loaders) -> FileReport:
+    """With what is known where lines begin, and of a notebook the lines of all cells."""
+    from torchmode_lint.examine import seen
+
+    try:
+        data = one.path.read_bytes() if one.data is None else one.data
+    except OSError:
+        return report
+    known = seen(data, one.path, one.root, loaders, one.options.knowledge)
+    sights = {
+        _placed(at): tuple(replace(each, calls=tuple(map(_placed, each.calls))) for each in found)
+        for at, found in known.items()
+    }
+    lines = _Lines(one.path.absolute(), data)
+    return replace(report, sights=sights, lines={**report.lines, **lines.of_cells(report.path)})
 
 
 def _known(each: Found, asked: OptionsByFile, stdin_path: Path | None, caches: _Caches) -> _Asked:
@@ -319,7 +348,17 @@ class _Lines:
     """The lines of files and of cells of notebooks, read when they are quoted."""
 
     def __init__(self, path: Path, data: bytes | None) -> None:
+        self._path = path
         self._data = {} if data is None else {path.as_posix(): data}
+
+    def of_cells(self, shown: str) -> Mapping[str, tuple[str, ...]]:
+        """The lines of all cells of the file itself, where it is a notebook."""
+        if self._path.suffix != ".ipynb":
+            return {}
+        from torchmode_lint.notebook import read_cells
+
+        cells = read_cells(self._data[self._path.as_posix()])
+        return {f"{shown}:cell {cell}": cells.lines_of(cell) for cell in cells.indexes}
 
     def of(self, at: Span) -> tuple[str, ...]:
         try:

@@ -13,6 +13,7 @@ from torchmode_lint.analysis import analyse
 from torchmode_lint.analysis.loader import Loader
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
+from torchmode_lint.analysis.sights import sights
 from torchmode_lint.diagnostic import Diagnostic, moved
 from torchmode_lint.discovery import find_files
 from torchmode_lint.flow.cfg import Code
@@ -20,6 +21,7 @@ from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, Finding, Inputs, Silence, State, failed
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.screen import screened
+from torchmode_lint.sight import Sights
 from torchmode_lint.source import SourceFile, parse_source
 from torchmode_lint.text import UNREADABLE, SourceError, decode
 from torchmode_lint.torch_api import told
@@ -65,6 +67,25 @@ def examine(data: bytes, path: Path, root: Path, loaders: Loaders, knowledge: Kn
         return _examine(data, path, loaders.of(root, knowledge))
 
 
+def seen(data: bytes, path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHING) -> Sights:
+    """What is known where the lines of a file begin, and those of other files that it led to; by absolute path.
+
+    The file is analysed again for it. Nothing where that fails, which is the affair of `examine`.
+    """
+    with told(knowledge):
+        loader = loaders.of(root, knowledge)
+        at = path.absolute()
+        try:
+            source = _source(data, at, loader.project)
+            program = analyse(source, loader=loader, watched=True)
+            callers = _callers(program, at, loader)
+            if callers:
+                program = analyse(source, loader=loader, callers=callers, watched=True)
+        except (SourceError, AssertionError, RecursionError):
+            return {}
+        return sights(program)
+
+
 def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
     at = path.absolute()
     try:
@@ -83,15 +104,13 @@ def _examined(source: SourceFile, path: Path, loader: Loader) -> Examination:
     """
     program = analyse(source, loader=loader)
     found = findings(program)
-    callers: list[Path] = []
-    if program.blamed:
-        callers = loader.project.callers(path, {code.name for code in program.blamed})
-        if callers:
-            again = analyse(source, loader=loader, callers=callers)
-            # what no call from elsewhere leads to, or has nothing to do with modes, stands as it was
-            stands = [one for one in found if _home(one.diagnostic, program) not in again.entered]
-            modes = {rule.code for rule in ALL_RULES if rule.of_modes}
-            found = _in_order([*stands, *(one for one in findings(again) if one.diagnostic.code in modes)])
+    callers = _callers(program, path, loader)
+    if callers:
+        again = analyse(source, loader=loader, callers=callers)
+        # what no call from elsewhere leads to, or has nothing to do with modes, stands as it was
+        stands = [one for one in found if _home(one.diagnostic, program) not in again.entered]
+        modes = {rule.code for rule in ALL_RULES if rule.of_modes}
+        found = _in_order([*stands, *(one for one in findings(again) if one.diagnostic.code in modes)])
     if not program.degraded:
         late = (_finding(each, source) for each in unused(source, found, _NAMES))
         found = _in_order([*found, *late])
@@ -99,6 +118,11 @@ def _examined(source: SourceFile, path: Path, loader: Loader) -> Examination:
     searched = loader.project.names_of(path) if program.blamed else ()
     inputs = Inputs(files, asked, searched, loader.project.importing(path) if searched else ())
     return Examination(path.as_posix(), State.ANALYSED, tuple(found), (), len(program.degraded), inputs)
+
+
+def _callers(program: Program, path: Path, loader: Loader) -> list[Path]:
+    """The other files of the project that call what diagnostics about modes came from."""
+    return loader.project.callers(path, {code.name for code in program.blamed}) if program.blamed else []
 
 
 def _home(found: Diagnostic, program: Program) -> Code | None:

@@ -52,7 +52,7 @@ def sizes(program: Program) -> tuple[int, ...]:
 def _lists(program: Program) -> tuple[list[object], ...]:
     return (
         *(program.forwards, program.backwards, program.steps, program.grad_reads, program.no_effects),
-        *(program.kepts, program.reveals),
+        *(program.kepts, program.reveals, program.seen),
     )  # type: ignore[return-value]
 
 

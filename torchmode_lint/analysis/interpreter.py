@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchmode_lint.analysis.loader import Loader
+    from torchmode_lint.analysis.sights import Watch
     from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Call
     from torchmode_lint.source import SourceFile
@@ -51,6 +52,7 @@ class Interpreter(Codes):
         super().__init__(loader)
         self.program = program
         self.recording = False
+        self.watch: Watch | None = None  # is told of each event, in the recording pass
         self.steps = 0
         self.spent = 0
         self.allowed = MAX_FILE_STEPS
@@ -221,6 +223,7 @@ class Interpreter(Codes):
             for handler in block.handlers:
                 yield handler, _moved(entry.copy(), block, handler, scope)
         weight = 1 + (entry.size() // LARGE) ** 2
+        watch = self.watch if self.recording else None
         for event in block.events:
             self.steps += weight * len(frames)
             self.spent += weight * len(frames)
@@ -233,6 +236,8 @@ class Interpreter(Codes):
                 return
             running = []
             for frame in frames:
+                if watch is not None:
+                    watch.see(frame, event)
                 transfer.step(frame, event)
                 running += [one for one in (frame, *frame.forks) if not one.dead]
                 frame.forks = []

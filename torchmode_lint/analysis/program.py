@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.values import Context, Identity, Tensor
     from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Event
-    from torchmode_lint.protocol import GradMode, Graph, Truth
+    from torchmode_lint.protocol import Gradients, GradMode, Graph, Mode, Truth
     from torchmode_lint.rule import Rule
     from torchmode_lint.source import SourceFile
 
@@ -173,6 +173,17 @@ class Reveal:
     states: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known before an event with which a line begins; written down only where somebody asks for it."""
+
+    event: Event
+    context: Context
+    grad: GradMode
+    modes: tuple[tuple[str, Mode], ...]
+    gradients: tuple[tuple[str, Gradients], ...]
+
+
 @dataclass(slots=True)
 class Program:
     """One source file, analysed."""
@@ -186,6 +197,7 @@ class Program:
     no_effects: list[NoEffect] = field(default_factory=list)
     unswitched: list[Unswitched] = field(default_factory=list)
     reveals: list[Reveal] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
     trained: set[Key] = field(default_factory=set)
     foreign: set[Key] = field(default_factory=set)
     acted: set[Key] = field(default_factory=set)

@@ -22,6 +22,7 @@ from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.mentions import Relevance, forget_names, named_callees
 from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.sights import Watch
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import SetAttribute, Variable
@@ -37,16 +38,18 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 3
 
 
-def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = ()) -> Program:
+def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watched: bool = False) -> Program:
     """Analyse a file, again while its use of things that its functions share teaches what they are.
 
     `callers` are other files that call its functions: what they call has callers, and is no root.
+    `watched`: see `sights`.
     """
     drops = DROPPING.search(source.text)
     moves = PROTOCOL.search(source.text) or any(word in source.text for word in told_moves())
     if not (drops or moves) or not loader.project.knows_torch(source):
         return Program(source)
     interpreter = Interpreter(Program(source), loader)
+    interpreter.watch = Watch() if watched else None
     for _ in range(MAX_ROUNDS):
         interpreter.grew_shared = False
         interpreter.program = Program(source, sources=interpreter.sources)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torchmode_lint.engine import FileReport, Run
 
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
-_FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit")
+_FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit", "html")
 
 
 def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -119,7 +119,12 @@ def check(
             pool = None if alone else stack.enter_context(workers(executor, jobs))
 
             def reports() -> tuple[FileReport, ...]:
-                checked = check_paths(found, configuration, stdin_filename, cached=not no_cache, workers=pool)
+                checked = check_paths(
+                    *(found, configuration, stdin_filename),
+                    cached=not no_cache,
+                    workers=pool,
+                    watched=output_format == "html",
+                )
                 return tuple(checked if quiet else _with_progress(checked, len(found)))
 
             def ending() -> tuple[FileReport, ...] | int:
