@@ -1,8 +1,8 @@
 """The screen before any parsing: by its bytes, which files can hold a diagnostic at all.
 
-A file is looked into if it names torch or a library built on it, and a move of the protocol, dropout that does not ask
-for the mode, or this program, whose suppression comments may be unused. Neither libcst nor the analysis is imported
-here, so that what is left out costs next to nothing.
+A file is looked into if it names torch or a library built on it, and in its code a move of the protocol that may do
+harm, dropout that does not ask for the mode, or in a comment this program, whose suppressions may be unused. Neither
+libcst nor the analysis is imported here: what is left out costs no more than Python's own parser.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import warnings
 from pathlib import Path
 
+from torchmode_lint.harmless import DOUBTFUL, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
 from torchmode_lint.torch_api import told, told_moves, told_words
@@ -35,8 +36,18 @@ DROPPING = re.compile(
     r"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\bscaled_dot_product_attention\b|\bmulti_head_attention_forward\b",
     re.MULTILINE,
 )
-_OURS = re.compile(r"TML|torchmode")
-_IN_BYTES = tuple(re.compile(pattern.pattern.encode(), re.MULTILINE) for pattern in (PROTOCOL, DROPPING, _OURS))
+# Of those, the ones that make a file worth looking into, whatever stands around them; `harmless` looks at the others.
+_SURE = re.compile(
+    rb"\b(?:backward|eval|zero_grad|load_state_dict|optim|from_pretrained|jit\.trace|export\.export)\b"
+    rb"|\.(?:step|grad|load)\b|\btrain\b(?!\(\w+(?:\.\w+)*\.training\))"
+)
+_DOUBTFUL = re.compile(DOUBTFUL.pattern.encode(), re.MULTILINE)
+_OURS = re.compile(rb"TML|torchmode")
+_NO_CODE = re.compile(
+    rb"""#[^\n]*|\"\"\"(?:[^\\]|\\.)*?\"\"\"|\'\'\'(?:[^\\]|\\.)*?\'\'\'"""
+    rb"""|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""",
+    re.DOTALL,
+)
 
 
 def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examination | None:
@@ -46,11 +57,19 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
     is. Its refusal is not the last word, since it speaks only the grammar of the Python that runs.
     """
     at = path.absolute()
-    notebook = at.suffix == ".ipynb"  # whose lines are strings of JSON
+    doubtful = False
     with told(knowledge):
-        if names_torch(data) and (notebook or names_a_move(data)):
-            return None
-    return Examination(at.as_posix(), State.SKIPPED) if notebook or _is_well_formed(data) else None
+        if names_torch(data):
+            if at.suffix == ".ipynb" or _OURS.search(data):
+                return None
+            code = _NO_CODE.sub(b'""', data)
+            if _SURE.search(code) or any(word.encode() in code for word in told_moves()):
+                return None
+            doubtful = _DOUBTFUL.search(code) is not None
+    tree = _parsed(data) if at.suffix != ".ipynb" else ast.Module([], [])
+    if tree is None or (doubtful and not is_harmless(data.decode("utf-8", "replace"), tree)):
+        return None
+    return Examination(at.as_posix(), State.SKIPPED)
 
 
 def names_torch(data: bytes) -> bool:
@@ -58,16 +77,10 @@ def names_torch(data: bytes) -> bool:
     return any(word in data for word in _LIBRARIES) or any(word.encode() in data for word in told_words())
 
 
-def names_a_move(data: bytes) -> bool:
-    """Whether a file with these bytes says a word of what the rules are about."""
-    return any(words.search(data) for words in _IN_BYTES) or any(word.encode() in data for word in told_moves())
-
-
-def _is_well_formed(data: bytes) -> bool:
+def _parsed(data: bytes) -> ast.Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            ast.parse(data)
+            return ast.parse(data)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
+            return None

@@ -1,0 +1,249 @@
+"""Moves of the protocol that do no harm by themselves, told by Python's own parser, at a fraction of libcst's cost.
+
+Files of models are full of them: weights initialised under `no_grad`, dropout that asks for the mode, a generation
+loop in a method. A diagnostic needs a module in a known mode, too: one that the file makes, for it switches none here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
+
+_SWITCHES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
+_RETURNING = ("to", "cpu", "cuda", "clone", "detach", "requires_grad")  # methods whose results one has to use
+_CHANGING = ("detach_", "requires_grad_", "retain_grad")  # and those that one has to call
+_DETACHING = "detach"  # which takes numbers out of a graph, so that an evaluation may be meant
+_ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward")
+_DROPOUT = r"\w*[dD]ropout\w*"
+
+# What is decided here. Whatever else a rule may speak of makes a file worth looking into at once.
+DOUBTFUL = re.compile(
+    rf"\b(?:{'|'.join(_SWITCHES)}|{_DETACHING})\b|^[ \t]*[\w.]+\.(?:{'|'.join(_RETURNING + _CHANGING)})\b"
+    rf"|\b(?:{_DROPOUT}|{'|'.join(_ATTENTION)})\(",
+    re.MULTILINE,
+)
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class _At(NamedTuple):
+    """A statement, the class that it is in, and the outermost function there."""
+
+    statement: ast.stmt
+    cls: ast.ClassDef | None
+    function: _Function | None
+
+
+def is_harmless(text: str, tree: ast.Module) -> bool:
+    """Whether nothing that `DOUBTFUL` finds in a file can lead to a diagnostic; `tree` is that of `text`."""
+    modules = _module_classes(tree)
+    made = rf"|\b(?:{'|'.join(modules)})\(" if modules else ""
+    starts = [0, *(line.end() for line in _NEWLINE.finditer(text))]
+    found = re.compile(DOUBTFUL.pattern + made, re.MULTILINE).finditer(text)
+    lines = sorted({bisect_left(starts, one.end()) for one in found})
+    switching: set[str] = set()
+    makers: list[_Function | None] = []
+    for at in _statements(tree, lines, None, None):
+        if _drops_what_matters(at.statement):
+            return False
+        for node in _own(at.statement):
+            if _may_drop(node, at):
+                return False
+            in_module = at.cls is not None and at.cls.name in modules
+            switches = _last(node) in _SWITCHES and not isinstance(at.statement, (ast.Import, ast.ImportFrom))
+            if switches or (_last(node) == _DETACHING and not in_module):
+                if at.function is None or _applies(at.function, in_module=in_module):
+                    return False
+            if switches and at.function is not None:
+                switching.add(at.function.name)
+            if isinstance(node, ast.Call) and _last(node.func) in modules and not _in_constructor(at):
+                makers.append(at.function)
+    return not switching or not _reaches(tree, makers, switching)
+
+
+def _statements(node: ast.AST, lines: list[int], cls: ast.ClassDef | None, function: _Function | None) -> Iterator[_At]:
+    """The statements that have one of the lines; the decorators of a function count as part of what is in it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.ExceptHandler, ast.match_case)):
+            yield from _statements(child, lines, cls, function)
+        elif isinstance(child, ast.stmt) and _has_line(child, lines):
+            inner_cls, inner = cls, function
+            if isinstance(child, ast.ClassDef):
+                inner_cls, inner = child, None
+            elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                inner = function or child
+            yield _At(child, cls, inner)
+            yield from _statements(child, lines, inner_cls, inner)
+
+
+def _has_line(statement: ast.stmt, lines: list[int]) -> bool:
+    first = min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+    at = bisect_left(lines, first)
+    return at < len(lines) and lines[at] <= (statement.end_lineno or first)
+
+
+def _own(statement: ast.stmt) -> Iterator[ast.AST]:
+    """A statement and its expressions, without the statements in it."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        yield node
+        inner = (ast.stmt, ast.ExceptHandler, ast.match_case)
+        pending += [one for one in ast.iter_child_nodes(node) if not isinstance(one, inner)]
+
+
+def _module_classes(tree: ast.Module) -> set[str]:
+    """The classes that have a `forward`, and all that inherit from these or that these inherit from."""
+    classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases}
+    kin: dict[str, set[str]] = {name: set() for name in classes}
+    for name, node in classes.items():
+        for base in (_last(one) for one in node.bases):
+            if base is not None and base in classes:
+                kin[name].add(base)
+                kin[base].add(name)
+    found = {name for name, node in classes.items() if any(_name(one) == "forward" for one in node.body)}
+    pending = list(found)
+    while pending:
+        new = kin[pending.pop()] - found
+        pending += new
+        found |= new
+    return found
+
+
+def _drops_what_matters(statement: ast.stmt) -> bool:
+    """Whether this is a statement whose value may be all that it is for, or a grad mode that nobody calls."""
+    if isinstance(statement, ast.Expr):
+        value = statement.value
+        called = value.func if isinstance(value, ast.Call) else None
+        if isinstance(value, ast.Attribute) and value.attr in _RETURNING + _CHANGING:
+            return True
+        return called is not None and _last(called) in _RETURNING + _SWITCHES
+    return any(_last(one) in _SWITCHES for one in getattr(statement, "decorator_list", ()))
+
+
+def _applies(function: _Function, *, in_module: bool) -> bool:
+    """Whether a function calls what may be a module in a known mode.
+
+    That is what it has made itself, and unless it is a method of a module, which may be in any mode, what it was given
+    or holds; methods of tensors that change them in place do not count.
+    """
+    nodes = list(ast.walk(function))
+    made = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    given = set() if in_module else {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        if isinstance(node, ast.Call):
+            direct = isinstance(node.func, ast.Name)
+            if direct and _name(node.func) in made:
+                return True
+            if (
+                not in_module
+                and _root(node.func) in given | made
+                and (direct or not str(_last(node.func)).endswith("_"))
+            ):
+                return True
+    return False
+
+
+def _is_of_tensors(method: ast.expr) -> bool:
+    """Whether a method is one that tensors have, by its name."""
+    name = _last(method) or ""
+    return name.endswith("_") or name in _RETURNING or name in TENSOR_NUMBER or name in TENSOR_NO_GRAPH
+
+
+def _in_constructor(at: _At) -> bool:
+    """Whether what is made becomes a part of an object, which may be in any mode."""
+    return at.cls is not None and bool(at.cls.bases) and at.function is not None and at.function.name == "__init__"
+
+
+def _reaches(tree: ast.Module, makers: list[_Function | None], switching: set[str]) -> bool:
+    """Whether a function that makes a module, or that calls one that does, calls one that chooses a grad mode."""
+    if any(one is None for one in makers):
+        return True
+    pending = {one for one in makers if one is not None}
+    calls = {one: _called(one) for one in pending}
+    if pending:
+        calls |= {one: _called(one) for one in tree.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    seen: set[_Function] = set()
+    while pending:
+        maker = pending.pop()
+        seen.add(maker)
+        if maker.name in switching or calls[maker] & switching:
+            return True
+        pending |= {one for one, names in calls.items() if maker.name in names} - seen
+    return False
+
+
+def _called(function: _Function) -> set[str]:
+    return {_last(node.func) or "" for node in ast.walk(function) if isinstance(node, ast.Call)}
+
+
+def _may_drop(node: ast.AST, at: _At) -> bool:
+    """Whether this is dropout that does not surely ask for the mode of a module."""
+    if isinstance(node, ast.Assign):  # a layer that gets a name of its own, elsewhere than in a constructor
+        kept = isinstance(node.value, ast.Call) and _is_layer(node.value) and isinstance(node.targets[0], ast.Name)
+        return kept and _name(at.function) != "__init__"
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Call):
+        return _is_layer(node.func)
+    name = _last(node.func) or ""
+    given = {one.arg: one.value for one in node.keywords}
+    if None in given or any(isinstance(one, ast.Starred) for one in node.args):
+        return False  # nobody could say what it is told
+    if name == _ATTENTION[0]:
+        rate = given.get("dropout_p") or (node.args[4] if len(node.args) > 4 else None)
+        return rate is not None and not _asks(rate) and not (isinstance(rate, ast.Constant) and not rate.value)
+    if name == _ATTENTION[1]:
+        return True
+    if not re.fullmatch(r"\w*dropout[123]?d?", name) or _is_of_argument(node.func, at):
+        return False
+    flag = given.get("training") or given.get("train") or (node.args[2] if len(node.args) > 2 else None)
+    return flag is None or not _asks(flag)
+
+
+def _is_layer(call: ast.Call) -> bool:
+    return "Dropout" in (_last(call.func) or "")
+
+
+def _is_of_argument(func: ast.expr, at: _At) -> bool:
+    """Whether a method is called of something that a function was given: of `self`, say."""
+    if at.function is None or isinstance(func, ast.Name):
+        return False
+    arguments = at.function.args
+    return _root(func) in {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+
+
+def _asks(flag: ast.expr) -> bool:
+    """Whether a value is made of the mode of a module: `self.training`."""
+    return any(isinstance(one, ast.Attribute) and one.attr == "training" for one in ast.walk(flag))
+
+
+def _root(node: ast.AST) -> str | None:
+    """The name that an expression begins with: `x` of `x.y[0].z`."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return _name(node)
+
+
+def _last(node: ast.AST) -> str | None:
+    """The last part of a dotted name."""
+    return node.attr if isinstance(node, ast.Attribute) else _name(node)
+
+
+def _name(node: ast.AST | None) -> str | None:
+    match node:
+        case ast.Name(name) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+            return name
+    return None
