@@ -21,13 +21,14 @@ import sqlite3
 import sys
 import time
 from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torchmode_lint import __version__
 from torchmode_lint.contents import HASH_SIZE, Contents, Stamped, digest, stem
 from torchmode_lint.knowledge import NOTHING, Knowledge
-from torchmode_lint.outcome import Examination, State
+from torchmode_lint.outcome import Examination, Inputs, State
 from torchmode_lint.plain import Plain
 
 FOLDER_VARIABLE = "TORCHMODE_LINT_CACHE_DIR"
@@ -100,7 +101,16 @@ class Cache:
             return None
         if row[8] < self.began - _DAY:
             self._seen.append(name)
-        return self._plain.loaded(name, json.loads(row[9]))
+        return self._with_inputs(self._plain.loaded(name, json.loads(row[9])), row[1], row[3], row[5], row[7])
+
+    def _with_inputs(
+        self, result: Examination, files: bytes, asked: str, words: str, callers: bytes | None
+    ) -> Examination:
+        """With what a result was made of, where somebody may ask for that: of a file in which something was found."""
+        if not result.findings:
+            return result
+        used, importing = (tuple(map(self._plain.path, self._named(one or b""))) for one in (files, callers))
+        return replace(result, inputs=Inputs(used, frozenset(json.loads(asked)), tuple(json.loads(words)), importing))
 
     def put(self, data: bytes, result: Examination, knowledge: Knowledge = NOTHING) -> None:
         """Keep the result of a file with these bytes; not errors, nor what was made of changing files."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.config import Options, OptionsByFile, codes_of
+from torchmode_lint.config import FailOn, Options, OptionsByFile, codes_of
 from torchmode_lint.deep import on_deep_stack
 from torchmode_lint.diagnostic import Diagnostic, Span, moved
 from torchmode_lint.discovery import STDIN, Found, project_root
 from torchmode_lint.ignores import UNUSED
-from torchmode_lint.outcome import Examination, Finding, Silence, State, failed
+from torchmode_lint.outcome import Examination, Finding, Inputs, Silence, State, failed
 from torchmode_lint.screen import screened
 from torchmode_lint.text import UNREADABLE, SourceError, decode, shown_path, split_lines
 
@@ -39,10 +39,11 @@ __all__ = ["FileReport", "Run", "State", "check_bytes", "check_file", "check_pat
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """All there is to say of one file; `lines` are those of every file that a diagnostic speaks of.
+    """All there is to say of one file.
 
-    `fails`: one of the diagnostics is of those that the run is to fail for. `sights`: what the analysis knew beside the
-    lines, where it was asked for and there are diagnostics; `lines` are then those of all cells of a notebook.
+    `lines` are those of every file that a diagnostic speaks of. `fail_on`: the diagnostics that the run is to fail
+    for. `sights`: what the analysis knew beside the lines, where it was asked for and there are diagnostics; `lines`
+    are then those of all cells of a notebook. `inputs`: what else the result was made of, where there are diagnostics.
     """
 
     path: str
@@ -51,8 +52,14 @@ class FileReport:
     errors: tuple[Diagnostic, ...] = ()
     degraded: int = 0
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    fails: bool = False
+    fail_on: FailOn = FailOn.ANY
     sights: Sights = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs, compare=False)
+
+    @property
+    def fails(self) -> bool:
+        """Whether one of the diagnostics is of those that the run is to fail for."""
+        return any(map(self.fail_on.at, self.diagnostics))
 
 
 @functools.cache
@@ -324,16 +331,20 @@ def reported(result: Examination, options: Options, *, suppress: bool = True, da
         tuple(map(_with_places, result.errors)),
         result.degraded,
         quoted,
-        any(map(options.fail_on.at, found)),
+        options.fail_on,
+        inputs=result.inputs,
     )
 
 
 def _is_shown(one: Finding, options: Options, suppress: bool) -> bool:
     silenced = one.silenced is Silence.OURS or (suppress and one.silenced is Silence.NOQA)
     sure = one.diagnostic.confidence >= options.confidence and not silenced
-    if not sure or not (options.select or options.ignore):
-        return sure
-    return one.diagnostic.code in _enabled_codes(options.select, options.ignore)
+    return sure and is_enabled(one.diagnostic.code, options)
+
+
+def is_enabled(code: str, options: Options) -> bool:
+    """Whether a rule is among those that are asked for."""
+    return not (options.select or options.ignore) or code in _enabled_codes(options.select, options.ignore)
 
 
 def _with_places(one: Diagnostic) -> Diagnostic:

@@ -9,23 +9,41 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from torchmode_lint.diagnostic import Diagnostic
 
 _DEFINITION = re.compile(r"(?P<indent>\s*)(?:async\s+def|def|class)\s+(?P<name>\w+)")
 
 
-def fingerprints(found: Iterable[Diagnostic], lines: Mapping[str, tuple[str, ...]]) -> list[str]:
+@dataclass(frozen=True, slots=True, order=True)
+class Traits:
+    """The rule of a diagnostic, its line without indentation, and the definitions around that, innermost first."""
+
+    code: str
+    line: str
+    around: tuple[str, ...]
+
+
+def traits(found: Iterable[Diagnostic], lines: Mapping[str, tuple[str, ...]]) -> list[Traits]:
     """One for each diagnostic of a file; `lines` are those of the file, or of the cells of a notebook."""
-    seen: Counter[tuple[str, ...]] = Counter()
     result = []
     for one in found:
         text = lines.get(one.span.where, ())
         at = one.span.line - 1
         own = " ".join(text[at].split()) if at < len(text) else ""
-        key = (one.code, own, *_around(text, at))
-        seen[key] += 1
-        result.append(hashlib.blake2b(repr((key, seen[key])).encode(), digest_size=16).hexdigest())
+        result.append(Traits(one.code, own, tuple(_around(text, at))))
+    return result
+
+
+def fingerprints(found: Iterable[Diagnostic], lines: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The same as one word each, no two of a file alike."""
+    seen: Counter[Traits] = Counter()
+    result = []
+    for one in traits(found, lines):
+        seen[one] += 1
+        key = (one.code, one.line, *one.around)
+        result.append(hashlib.blake2b(repr((key, seen[one])).encode(), digest_size=16).hexdigest())
     return result
 
 

@@ -41,7 +41,7 @@ class Plain:
     def loaded(self, name: str, data: list[Any]) -> Examination:
         state, degraded, findings = data
         found = tuple(Finding(self._diagnostic(*plain), Silence(silenced)) for plain, silenced in findings)
-        return Examination(self._path(name), State(state), found, degraded=degraded)
+        return Examination(self.path(name), State(state), found, degraded=degraded)
 
     def _diagnostic(
         self,
@@ -63,7 +63,8 @@ class Plain:
         return Fix(message, Applicability(applicability), made)
 
     def _span(self, at: list[Any]) -> Span:
-        return Span(self._path(at[0]), *at[1:])
+        return Span(self.path(at[0]), *at[1:])
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """The whole path that has a name."""
         return name if name.startswith("/") or ":" in name[:3] else self._prefix + name

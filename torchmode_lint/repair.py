@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +45,18 @@ class Repair:
     refused: tuple[Refusal, ...] = ()
 
 
-def repaired(path: Path, data: bytes, asked: OptionsByFile, *, unsafe: bool = False) -> Repair:
-    """All fixes of what the options let through of a file with these bytes: the safe ones, or the `unsafe` too."""
+def repaired(
+    path: Path,
+    data: bytes,
+    asked: OptionsByFile,
+    *,
+    unsafe: bool = False,
+    sieve: Callable[[FileReport], FileReport] = lambda report: report,
+) -> Repair:
+    """All safe fixes, or the `unsafe` too, of what the options and `sieve` let through of a file with these bytes."""
     options = asked.of(path)
     allowed = {Applicability.SAFE, Applicability.UNSAFE} if unsafe else {Applicability.SAFE}
-    now = _Analysed(path, data, options)
+    now = _Analysed(path, data, options, sieve)
     fixed: list[Diagnostic] = []
     refused: dict[tuple[str, str, str], Refusal] = {}
     limit: int | None = None
@@ -59,7 +66,7 @@ def repaired(path: Path, data: bytes, asked: OptionsByFile, *, unsafe: bool = Fa
         if not chosen:
             break
         chosen = chosen[:limit]
-        after = _Analysed(path, now.after(one.fix for one in chosen if one.fix is not None), options)
+        after = _Analysed(path, now.after(one.fix for one in chosen if one.fix is not None), options, sieve)
         problem = now.problem_of(after, chosen)
         if problem is None:
             fixed += chosen
@@ -83,10 +90,10 @@ def edited(path: Path, data: bytes, edits: Iterable[Edit]) -> bytes:
 class _Analysed:
     """A file with some bytes: what is shown of it, and what may not grow."""
 
-    def __init__(self, path: Path, data: bytes, options: Options) -> None:
+    def __init__(self, path: Path, data: bytes, options: Options, sieve: Callable[[FileReport], FileReport]) -> None:
         self.path, self.data = path, data
         result = examine(data, path, rooted(options, path), Loaders(), options.knowledge)
-        self.report: FileReport = reported(result, options, data=data)
+        self.report: FileReport = sieve(reported(result, options, data=data))
         self.shown = self.report.diagnostics
         self.lines = self.report.lines
         everything = Options(project_root=options.project_root)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from torchmode_lint.cli.sieve import Sieve
 from torchmode_lint.comments import with_noqa
 from torchmode_lint.config import OptionsByFile
 from torchmode_lint.discovery import Found
@@ -19,12 +20,14 @@ from torchmode_lint.text import shown_path
 from torchmode_lint.writing import NotWritten, write
 
 
-def silenced(found: Sequence[Found], reports: Iterable[FileReport], options: OptionsByFile) -> tuple[FileReport, ...]:
+def silenced(
+    found: Sequence[Found], reports: Iterable[FileReport], options: OptionsByFile, sieve: Sieve
+) -> tuple[FileReport, ...]:
     """Adds the comments; the reports are on what they do not silence. Standard error says what was done."""
     left = []
     count = files = 0
     for each, before in zip(found, reports, strict=True):
-        after = _silenced(each.path, before, options)
+        after = _silenced(each.path, before, options, sieve)
         settled = len(before.diagnostics) - len(after.diagnostics)
         count += settled
         files += settled > 0
@@ -33,7 +36,7 @@ def silenced(found: Sequence[Found], reports: Iterable[FileReport], options: Opt
     return tuple(left)
 
 
-def _silenced(path: Path, report: FileReport, options: OptionsByFile) -> FileReport:
+def _silenced(path: Path, report: FileReport, options: OptionsByFile, sieve: Sieve) -> FileReport:
     """One file; the report is the same where nothing was written."""
     wanted = [one for one in report.diagnostics if one.code != UNUSED]
     if not wanted:
@@ -42,7 +45,7 @@ def _silenced(path: Path, report: FileReport, options: OptionsByFile) -> FileRep
     source = parse_source(data, path.absolute().as_posix())
     edits = [replace(edit, span=source.placed(edit.span)) for edit in with_noqa(source, wanted)]
     result = edited(path, data, edits)
-    after = check_bytes(result, path, options)
+    after = sieve.one(check_bytes(result, path, options))
     try:
         if after.errors:
             raise NotWritten(after.errors[0].message)

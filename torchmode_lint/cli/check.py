@@ -8,15 +8,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from torchmode_lint.cli.options import configured
-from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED
+from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED, Refused
 
 if TYPE_CHECKING:
+    from torchmode_lint.cli.sieve import Knowing, Sieve
     from torchmode_lint.configuration import Configuration
     from torchmode_lint.engine import FileReport, Run
 
@@ -62,6 +64,23 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--diff", is_flag=True, help="Print what the fixes would change, and change nothing.")
 @click.option("--add-noqa", is_flag=True, help="Silence what is found by `# noqa` comments, and report what is left.")
 @click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Report only what this file does not hold, and say what of it is fixed.",
+)
+@click.option(
+    "--write-baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what is found to this file, in place of a report; with --baseline, what is left of that.",
+)
+@click.option(
+    "--since",
+    metavar="REV",
+    help="Report only what the changes since this git revision (or since its fork) introduced.",
+)
+@click.option(
     "--stdin-filename",
     type=click.Path(path_type=Path),
     help="The path that `-`, standard input, stands for.",
@@ -84,6 +103,9 @@ def check(
     fix_only: bool,
     diff: bool,
     add_noqa: bool,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    since: str | None,
     stdin_filename: Path | None,
     show_settings: bool,
 ) -> None:
@@ -93,8 +115,8 @@ def check(
     hidden folders and build folders. A path named here is always checked. Options may also stand in
     torchmode-lint.toml or in [tool.torchmode-lint] of pyproject.toml: see `torchmode-lint config`.
     """
-    from torchmode_lint.cli.adding import silenced
     from torchmode_lint.cli.fixing import Fixes, fixed
+    from torchmode_lint.cli.sieve import Sieve
     from torchmode_lint.config import ConfigurationError
     from torchmode_lint.deep import on_deep_stack
     from torchmode_lint.discovery import STDIN
@@ -103,7 +125,8 @@ def check(
 
     if add_noqa and (fix or fix_only or diff or STDIN in paths):
         raise click.UsageError("--add-noqa changes files, and makes no fixes")
-    fixes = Fixes(fix or fix_only or diff, unsafe_fixes, fix_only, diff)
+    if write_baseline and (fix_only or diff):
+        raise click.UsageError("--write-baseline needs what --fix-only and --diff do not report")
     start = time.perf_counter()
     jobs = jobs or usable_cores()
     try:
@@ -116,6 +139,8 @@ def check(
             found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
         alone = executor is None and jobs == 1
         with contextlib.ExitStack() as stack:
+            sieve = Sieve(list(_knowing(baseline, since, configuration, stack)))
+            fixes = Fixes(fix or fix_only or diff, unsafe_fixes, fix_only, diff, sieve.one)
             pool = None if alone else stack.enter_context(workers(executor, jobs))
 
             def reports() -> tuple[FileReport, ...]:
@@ -125,26 +150,69 @@ def check(
                     workers=pool,
                     watched=output_format == "html",
                 )
-                return tuple(checked if quiet else _with_progress(checked, len(found)))
+                return sieve.all(list(checked if quiet else _with_progress(checked, len(found))), pool)
 
             def ending() -> tuple[FileReport, ...] | int:
                 if add_noqa:
-                    return silenced(found, reports(), configuration)
+                    from torchmode_lint.cli.adding import silenced
+
+                    return silenced(found, reports(), configuration, sieve)
                 return fixed(found, reports, configuration, fixes, stdin_filename) if fixes.wanted else reports()
 
             ended = on_deep_stack(ending)
     except ConfigurationError as error:
-        raise click.UsageError(str(error)) from error
+        raise Refused(str(error)) from error
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     if isinstance(ended, int):
         sys.exit(ended)
+    if baseline or write_baseline:
+        ended = _with_baseline(ended, sieve, baseline, write_baseline, configuration, quiet)
+        if baseline is None and not any(report.errors for report in ended):
+            sys.exit(CLEAN)
     run = Run(ended, time.perf_counter() - start, quiet)
     fixed_text = fixes.wanted and any(each.path == STDIN for each in found)  # that is what standard output is for
     _show(run, output_format, output_file, to_stderr=fixed_text)
     if statistics:
         _count(run)
     sys.exit(FAILED if run.errors else FOUND if run.fails and not exit_zero else CLEAN)
+
+
+def _knowing(
+    baseline: Path | None, since: str | None, configuration: Configuration, stack: contextlib.ExitStack
+) -> Iterator[Knowing]:
+    if baseline is not None:
+        from torchmode_lint.baseline import Baseline
+
+        yield Baseline(baseline)
+    if since is not None:
+        from torchmode_lint.git import Revision
+        from torchmode_lint.since import Since
+
+        yield stack.enter_context(Since(Revision(since, Path.cwd()), configuration))
+
+
+def _with_baseline(
+    reports: tuple[FileReport, ...],
+    sieve: Sieve,
+    old: Path | None,
+    new: Path | None,
+    configuration: Configuration,
+    quiet: bool,
+) -> tuple[FileReport, ...]:
+    """The reports to be shown, after a baseline was written, or what is fixed of one was told."""
+    from torchmode_lint.cli.sieve import of_all, renamed, settled, tell_fixed, write_baseline
+
+    if old is None:
+        assert new is not None
+        write_baseline(new, of_all(new, reports))
+        return tuple(replace(report, diagnostics=()) for report in reports)
+    fixed, unseen = settled(sieve.last[0], old, configuration)
+    if new is not None:
+        write_baseline(new, renamed(sieve.last[0].still + unseen, old, new))
+    elif not quiet:
+        tell_fixed(fixed, old)
+    return reports
 
 
 def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fixes:
-    """What a call asks of the fixes: `unsafe` ones too, nothing `only` but them, or to be shown as a `diff`."""
+    """What a call asks of the fixes: `unsafe` ones too, nothing `only` but them, or to be shown as a `diff`.
+
+    `sieve` leaves out what is known already.
+    """
 
     wanted: bool
     unsafe: bool
     only: bool
     diff: bool
+    sieve: Callable[[FileReport], FileReport]
 
 
 def fixed(
@@ -95,7 +99,7 @@ def _standard_input(path: Path, options: OptionsByFile, fixes: Fixes) -> tuple[F
         return FOUND if list(_shown(repair)) else CLEAN
     sys.stdout.buffer.write(repair.after)
     sys.stdout.buffer.flush()
-    return CLEAN if fixes.only else (check_bytes(repair.after, path, options),)
+    return CLEAN if fixes.only else (fixes.sieve(check_bytes(repair.after, path, options)),)
 
 
 def _repaired(path: Path, data: bytes, options: OptionsByFile, fixes: Fixes) -> Repair:
@@ -103,7 +107,7 @@ def _repaired(path: Path, data: bytes, options: OptionsByFile, fixes: Fixes) -> 
     from torchmode_lint.repair import repaired
     from torchmode_lint.report.concise import place
 
-    repair = repaired(path, data, options, unsafe=fixes.unsafe)
+    repair = repaired(path, data, options, unsafe=fixes.unsafe, sieve=fixes.sieve)
     for refusal in repair.refused:
         one = refusal.diagnostic
         click.echo(f"{place(one)}: {one.code} not fixed: {refusal.reason}", err=True)
