@@ -173,3 +173,30 @@ def test_statistics_quiet_and_exit_zero(folder: Path) -> None:
     assert "analysed" not in quiet.out
     assert "TML501" in quiet.out
     assert torchmode("check", "--isolated", "-q", EXAMPLES / "digits_right.py").out == ""
+
+
+def test_markdown_is_a_table_with_the_trails(folder: Path) -> None:
+    text = report("markdown", ".", cwd=folder)
+    assert text.startswith("### torchmode-lint: 3 diagnostics in 3 files\n\n| where | rule | what |\n|---|---|---|\n")
+    assert "| `odd,name%.py:4:1` | TML501 no-effect-statement | `eval` is named but not called" in text
+    table = report("markdown", EXAMPLES).splitlines()[2:]
+    assert all(re.fullmatch(r"\|(?:[^|\\]|\\.)*\|(?:[^|\\]|\\.)*\|(?:[^|\\]|\\.)*\|", row) for row in table)
+    assert any(row.count("<br>") > 1 for row in table)
+
+
+def test_markdown_keeps_words_from_being_markup() -> None:
+    from torchmode_lint.report.markdown import _text
+
+    assert _text("a|b `c_d|e` *f* <g> [h] `odd") == "a\\|b `c_d\\|e` \\*f\\* &lt;g> \\[h\\] \\`odd"
+
+
+def test_one_run_writes_several_reports(folder: Path) -> None:
+    words = ("--isolated", "--output-format", "concise", "--report", "json=a.json", "--report", "gitlab=b.json")
+    done = torchmode("check", *words, "bad.py", cwd=folder)
+    assert (done.code, done.out) == (1, "bad.py:4:1: TML501 `eval` is named but not called: add the parentheses\n")
+    assert json.loads((folder / "a.json").read_text())["findings"][0]["code"] == "TML501"
+    assert json.loads((folder / "b.json").read_text())[0]["check_name"] == "no-effect-statement"
+    for wrong in ("json", "jason=a.json", "json="):
+        assert (
+            "FORMAT=FILE, with one of text, concise" in torchmode("check", "--report", wrong, "bad.py", cwd=folder).err
+        )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torchmode_lint.engine import FileReport, Run
 
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
-_FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit", "html")
+_FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit", "html", "markdown")
 
 
 def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -36,6 +36,17 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
     return int(first), int(last)
 
 
+def further_reports(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, Path], ...]:
+    """`sarif=FILE` is a format and a file."""
+    pairs = [value.partition("=") for value in values]
+    for form, _, file in pairs:
+        if form not in _FORMATS or not file:
+            raise click.BadParameter(f"FORMAT=FILE, with one of {', '.join(_FORMATS)}")
+    return tuple((form, Path(file)) for form, _, file in pairs)
+
+
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @configured
@@ -44,6 +55,14 @@ def shard_of(context: click.Context, parameter: click.Parameter, value: str | No
     "--output-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the report goes.  [default: standard output]",
+)
+@click.option(
+    "--report",
+    "further",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    callback=further_reports,
+    help="Write another report to a file; may be given several times.",
 )
 @click.option("--statistics", is_flag=True, help="Count the diagnostics of each rule, on standard error.")
 @click.option("-q", "--quiet", is_flag=True, help="Print diagnostics and nothing else.")
@@ -91,6 +110,7 @@ def check(
     configuration: Configuration,
     output_format: str,
     output_file: Path | None,
+    further: tuple[tuple[str, Path], ...],
     statistics: bool,
     quiet: bool,
     exit_zero: bool,
@@ -148,7 +168,7 @@ def check(
                     *(found, configuration, stdin_filename),
                     cached=not no_cache,
                     workers=pool,
-                    watched=output_format == "html",
+                    watched="html" in (output_format, *(form for form, _ in further)),
                 )
                 return sieve.all(list(checked if quiet else _with_progress(checked, len(found))), pool)
 
@@ -172,7 +192,8 @@ def check(
             sys.exit(CLEAN)
     run = Run(ended, time.perf_counter() - start, quiet)
     fixed_text = fixes.wanted and any(each.path == STDIN for each in found)  # that is what standard output is for
-    _show(run, output_format, output_file, to_stderr=fixed_text)
+    for form, file in ((output_format, output_file), *further):
+        _show(run, form, file, to_stderr=fixed_text)
     if statistics:
         _count(run)
     sys.exit(FAILED if run.errors else FOUND if run.fails and not exit_zero else CLEAN)

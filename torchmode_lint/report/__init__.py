@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from torchmode_lint.engine import Run
-from torchmode_lint.report import concise, github, gitlab, html, json, junit, sarif, text
+from torchmode_lint.report import concise, github, gitlab, html, json, junit, markdown, sarif, text
 
 FORMATS: Mapping[str, Callable[[Run, bool], str]] = {
     "text": text.render,
@@ -16,4 +16,5 @@ FORMATS: Mapping[str, Callable[[Run, bool], str]] = {
     "sarif": sarif.render,
     "junit": junit.render,
     "html": html.render,
+    "markdown": markdown.render,
 }
