@@ -99,7 +99,9 @@ def test_the_trail_names_the_steps_that_lead_there(tmp_path: Path) -> None:
     (finding,) = ended.document["findings"]
     assert (finding["line"], finding["column"]) == (9, 23)
     steps = finding["trail"]
-    assert all(set(step) == {"path", "line", "column", "message"} and step["path"] == "trail.py" for step in steps)
+    assert all(
+        set(step) == {"path", "cell", "line", "column", "message"} and step["path"] == "trail.py" for step in steps
+    )
     assert [step["line"] for step in steps if step["line"] > 12] == [14, 15]
 
 

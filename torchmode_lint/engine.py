@@ -368,7 +368,10 @@ class _Lines:
             return {}
         from torchmode_lint.notebook import read_cells
 
-        cells = read_cells(self._data[self._path.as_posix()])
+        try:
+            cells = read_cells(self._data[self._path.as_posix()])
+        except ValueError:  # it has changed meanwhile
+            return {}
         return {f"{shown}:cell {cell}": cells.lines_of(cell) for cell in cells.indexes}
 
     def of(self, at: Span) -> tuple[str, ...]:

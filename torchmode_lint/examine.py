@@ -92,7 +92,7 @@ def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
         source = _source(data, at, loader.project)
         return _examined(source, at, loader)
     except SourceError as error:
-        return failed(path, error.code, error.message, error.line, error.column)
+        return failed(path, error.code, error.message, error.line, error.column, error.cell)
     except (AssertionError, RecursionError) as error:
         return failed(path, BROKEN_INVARIANT, _account(error))
 

@@ -90,14 +90,13 @@ def edited_notebook(data: bytes, edits: Iterable[Edit]) -> bytes:
 def _sources(raw: str) -> Iterator[_Value | None]:
     """What the source of each cell is in the text."""
     document = _value(raw, _skip(raw, 0))
-    cells = document.get("cells")
-    if cells is None:
-        sheets = document.get("worksheets")
-        first = None if sheets is None else next(sheets.elements(), None)
-        cells = None if first is None else first.get("cells")
-    if cells is not None:
-        for cell in cells.elements():
-            yield cell.get("source", "input")
+    sheets = document.get("worksheets")
+    holders = [document] if sheets is None or document.get("cells") is not None else sheets.elements()
+    for holder in holders:
+        cells = holder.get("cells")
+        if cells is not None:
+            for cell in cells.elements():
+                yield cell.get("source", "input")
 
 
 def _edited(source: _Value, edits: list[Edit]) -> str:

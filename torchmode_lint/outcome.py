@@ -63,10 +63,10 @@ class Examination:
     inputs: Inputs = field(default_factory=Inputs)
 
 
-def failed(path: Path, code: str, message: str, line: int = 1, column: int = 1) -> Examination:
+def failed(path: Path, code: str, message: str, line: int = 1, column: int = 1, cell: int | None = None) -> Examination:
     """A file that cannot be examined, and why."""
     at = path.absolute().as_posix()
     error = Diagnostic(
-        code, "not-checked", message, Span(at, line, column, line, column), Severity.ERROR, Confidence.CERTAIN
+        code, "not-checked", message, Span(at, line, column, line, column, cell), Severity.ERROR, Confidence.CERTAIN
     )
     return Examination(at, State.FAILED, errors=(error,))

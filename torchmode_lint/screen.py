@@ -66,7 +66,7 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
             if _SURE.search(code) or any(word.encode() in code for word in told_moves()):
                 return None
             doubtful = _DOUBTFUL.search(code) is not None
-    tree = _parsed(data) if at.suffix != ".ipynb" else ast.Module([], [])
+    tree = _notebook(data) if at.suffix == ".ipynb" else _parsed(data)
     if tree is None or (doubtful and not is_harmless(data.decode("utf-8", "replace"), tree)):
         return None
     return Examination(at.as_posix(), State.SKIPPED)
@@ -75,6 +75,17 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
 def names_torch(data: bytes) -> bool:
     """Whether a file with these bytes may use torch, a library built on it, or one that the user has spoken of."""
     return any(word in data for word in _LIBRARIES) or any(word.encode() in data for word in told_words())
+
+
+def _notebook(data: bytes) -> ast.Module | None:
+    """No statements, where the cells can be read."""
+    from torchmode_lint.notebook import NotebookError, read_cells
+
+    try:
+        read_cells(data)
+    except NotebookError:
+        return None
+    return ast.Module([], [])
 
 
 def _parsed(data: bytes) -> ast.Module | None:

@@ -143,7 +143,11 @@ def parse_source(data: bytes, shown: str) -> SourceFile:
             cells = read_cells(data)
         except NotebookError as error:
             raise SourceError(str(error), code=NOT_TEXT) from error
-        return SourceFile(shown, cells.text, _parse(cells.text, "utf-8"), "utf-8", cells)
+        try:
+            return SourceFile(shown, cells.text, _parse(cells.text, "utf-8"), "utf-8", cells)
+        except SourceError as error:
+            at = cells.place(Span(shown, error.line, error.column, error.line, error.column))
+            raise SourceError(error.message, at.line, at.column, error.code, at.cell) from error
     text, encoding = decode(data)
     return SourceFile(shown, text, _parse(text, encoding), encoding)
 

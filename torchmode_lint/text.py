@@ -18,14 +18,17 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class SourceError(Exception):
-    """A file that cannot be read, decoded or parsed; `line` and `column` count from 1."""
+    """A file that cannot be read, decoded or parsed; `line` and `column` count from 1, in a notebook in its `cell`."""
 
-    def __init__(self, message: str, line: int = 1, column: int = 1, code: str = SYNTAX_ERROR) -> None:
+    def __init__(
+        self, message: str, line: int = 1, column: int = 1, code: str = SYNTAX_ERROR, cell: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
         self.column = column
         self.code = code
+        self.cell = cell
 
 
 def shown_path(path: Path) -> str:

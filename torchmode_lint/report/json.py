@@ -88,7 +88,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
 
 def _step(note: Note) -> dict[str, Any]:
     at = note.span
-    return {"path": at.path, "line": at.line, "column": at.column, "message": note.message}
+    return {"path": at.path, "cell": at.cell, "line": at.line, "column": at.column, "message": note.message}
 
 
 def _error(error: Diagnostic) -> dict[str, Any]:

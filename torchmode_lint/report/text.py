@@ -97,13 +97,13 @@ def _block(diagnostic: Diagnostic, report: FileReport, pen: _Pen) -> Iterator[st
     yield frame.margin("|").rstrip()
     yield from frame.line(at, at.line - 1)
     yield from frame.span(at, mark)
-    path = at.path
+    where = at.where
     for number, note in enumerate(trail):
         if number == 0:
             yield frame.margin("=") + "the way there:"
-        if note.span.path != path:
-            path = note.span.path
-            yield frame.margin(">") + path
+        if note.span.where != where:
+            where = note.span.where
+            yield frame.margin(">") + where
         yield from frame.span(note.span, pen.faint, note.message)
     if diagnostic.fix is not None:
         yield frame.margin("=") + f"fix: {_visible(diagnostic.fix.message)} ({_HOW[diagnostic.fix.applicability]})"
