@@ -43,12 +43,9 @@ class _At(NamedTuple):
 def is_harmless(text: str, tree: ast.Module) -> bool:
     """Whether nothing that `DOUBTFUL` finds in a file can lead to a diagnostic; `tree` is that of `text`."""
     modules = _module_classes(tree)
-    made = rf"|\b(?:{'|'.join(modules)})\(" if modules else ""
     starts = [0, *(line.end() for line in _NEWLINE.finditer(text))]
-    found = re.compile(DOUBTFUL.pattern + made, re.MULTILINE).finditer(text)
-    lines = sorted({bisect_left(starts, one.end()) for one in found})
+    lines = sorted({bisect_left(starts, one.end()) for one in DOUBTFUL.finditer(text)})
     switching: set[str] = set()
-    makers: list[_Function | None] = []
     for at in _statements(tree, lines, None, None):
         if _drops_what_matters(at.statement):
             return False
@@ -62,9 +59,12 @@ def is_harmless(text: str, tree: ast.Module) -> bool:
                     return False
             if switches and at.function is not None:
                 switching.add(at.function.name)
-            if isinstance(node, ast.Call) and _last(node.func) in modules and not _in_constructor(at):
-                makers.append(at.function)
-    return not switching or not _reaches(tree, makers, switching)
+    if not switching or not modules:
+        return True
+    made = re.compile(rf"\b(?:{'|'.join(modules)})\(")
+    return not _reaches(
+        tree, sorted({bisect_left(starts, one.end()) for one in made.finditer(text)}), modules, switching
+    )
 
 
 def _statements(node: ast.AST, lines: list[int], cls: ast.ClassDef | None, function: _Function | None) -> Iterator[_At]:
@@ -100,7 +100,7 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
 
 def _module_classes(tree: ast.Module) -> set[str]:
     """The classes that have a `forward`, and all that inherit from these or that these inherit from."""
-    classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.bases}
+    classes = {node.name: node for node in _classes(tree.body) if node.bases}
     kin: dict[str, set[str]] = {name: set() for name in classes}
     for name, node in classes.items():
         for base in (_last(one) for one in node.bases):
@@ -114,6 +114,15 @@ def _module_classes(tree: ast.Module) -> set[str]:
         pending += new
         found |= new
     return found
+
+
+def _classes(suite: list[ast.stmt]) -> Iterator[ast.ClassDef]:
+    """The classes of a file that are not made in functions."""
+    for statement in suite:
+        if isinstance(statement, ast.ClassDef):
+            yield statement
+        if isinstance(statement, (ast.ClassDef, ast.If, ast.Try, ast.With)):
+            yield from _classes([one for one in ast.iter_child_nodes(statement) if isinstance(one, ast.stmt)])
 
 
 def _drops_what_matters(statement: ast.stmt) -> bool:
@@ -167,11 +176,18 @@ def _in_constructor(at: _At) -> bool:
     return at.cls is not None and bool(at.cls.bases) and at.function is not None and at.function.name == "__init__"
 
 
-def _reaches(tree: ast.Module, makers: list[_Function | None], switching: set[str]) -> bool:
-    """Whether a function that makes a module, or that calls one that does, calls one that chooses a grad mode."""
-    if any(one is None for one in makers):
-        return True
-    pending = {one for one in makers if one is not None}
+def _reaches(tree: ast.Module, lines: list[int], modules: set[str], switching: set[str]) -> bool:
+    """Whether a function that makes a module on one of the lines, or that calls one that does, chooses a grad mode.
+
+    Or calls what does. A part that a constructor makes is in the mode of the whole, which may be any.
+    """
+    pending: set[_Function] = set()
+    for at in _statements(tree, lines, None, None):
+        makes = any(isinstance(node, ast.Call) and _last(node.func) in modules for node in _own(at.statement))
+        if makes and not _in_constructor(at):
+            if at.function is None:
+                return True
+            pending.add(at.function)
     calls = {one: _called(one) for one in pending}
     if pending:
         calls |= {one: _called(one) for one in tree.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))}
