@@ -21,7 +21,7 @@ class Net(nn.Module):
 """
 HARMLESS = {
     "weights initialised": NET + "    @torch.no_grad()\n    def init(self, layer):\n        layer.weight.fill_(0)\n",
-    "generation in a method": NET + "    @torch.inference_mode()\n    def generate(self, x):\n        return self(x)\n",
+    "generation": NET + "    @torch.inference_mode()\n    def generate(self, x):\n        return self(x)\n",
     "a base class without forward": "class Base(nn.Module):\n    @torch.no_grad()\n    def init(self, m):\n"
     "        for p in m.parameters():\n            p.zero_()\n\n\n" + NET.replace("nn.Module", "Base"),
     "tensors in a function": "@torch.no_grad()\ndef fill(x):\n    return torch.empty(3).copy_(x).fill_(0)\n",
@@ -40,7 +40,7 @@ HARMLESS = {
 DOUBTFUL = {
     "a module of its own": "def sample(x):\n    net = nn.Dropout()\n    with torch.no_grad():\n        return net(x)\n",
     "a module that is given": "@torch.no_grad()\ndef sample(net, x):\n    return net(x)\n",
-    "a module that is held": "class Sampler:\n    @torch.no_grad()\n    def sample(self, x):\n        return self.net(x)\n",
+    "a module that is held": "class Sampler:\n    @torch.no_grad()\n    def of(self, x):\n        return self.net(x)\n",
     "the model is used": NET
     + "    @torch.no_grad()\n    def sample(self, x):\n        return self(x)\n\n\n"
     + "def build():\n    return Net()\n\n\ndef main(x):\n    print(build().sample(x))\n",

@@ -16,6 +16,7 @@ import click
 
 from torchmode_lint.cli.options import configured
 from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED, Refused
+from torchmode_lint.report import FORMATS, render
 
 if TYPE_CHECKING:
     from torchmode_lint.cli.sieve import Knowing, Sieve
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from torchmode_lint.engine import FileReport, Run
 
 _LONG_RUN = 50  # files from which on a progress bar is worth its line
-_FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit", "html", "markdown")
 
 
 def shard_of(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -42,15 +42,15 @@ def further_reports(
     """`sarif=FILE` is a format and a file."""
     pairs = [value.partition("=") for value in values]
     for form, _, file in pairs:
-        if form not in _FORMATS or not file:
-            raise click.BadParameter(f"FORMAT=FILE, with one of {', '.join(_FORMATS)}")
+        if form not in FORMATS or not file:
+            raise click.BadParameter(f"FORMAT=FILE, with one of {', '.join(FORMATS)}")
     return tuple((form, Path(file)) for form, _, file in pairs)
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @configured
-@click.option("--output-format", type=click.Choice(_FORMATS), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option(
     "--output-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -244,11 +244,9 @@ def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:
 
 
 def _show(run: Run, output_format: str, output_file: Path | None, *, to_stderr: bool) -> None:
-    from torchmode_lint.report import FORMATS
-
     stream = sys.stderr if to_stderr else sys.stdout
     colour = output_file is None and stream.isatty() and not os.environ.get("NO_COLOR")
-    text = FORMATS[output_format](run, colour)
+    text = render(run, output_format, colour=colour)
     if output_file is None:
         click.echo(text, nl=False, color=colour, err=to_stderr)
         return

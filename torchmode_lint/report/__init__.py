@@ -1,20 +1,20 @@
-"""The output formats, one a file: each turns a finished run into text and filters nothing."""
+"""The output formats, one a file: each turns a finished run into text and filters nothing.
+
+Only the format that is asked for is imported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from typing import TYPE_CHECKING
 
-from torchmode_lint.engine import Run
-from torchmode_lint.report import concise, github, gitlab, html, json, junit, markdown, sarif, text
+if TYPE_CHECKING:
+    from torchmode_lint.engine import Run
 
-FORMATS: Mapping[str, Callable[[Run, bool], str]] = {
-    "text": text.render,
-    "concise": concise.render,
-    "json": json.render,
-    "github": github.render,
-    "gitlab": gitlab.render,
-    "sarif": sarif.render,
-    "junit": junit.render,
-    "html": html.render,
-    "markdown": markdown.render,
-}
+FORMATS = ("text", "concise", "json", "github", "gitlab", "sarif", "junit", "html", "markdown")
+
+
+def render(run: Run, output_format: str, *, colour: bool = False) -> str:
+    """A run as text, in one of the formats."""
+    text: str = importlib.import_module(f"{__name__}.{output_format}").render(run, colour)
+    return text
