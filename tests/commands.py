@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -55,6 +57,23 @@ def run(*command: object, cwd: Path = ROOT, stdin: bytes = b"", **environment: s
 def torchmode(*arguments: object, cwd: Path = ROOT, stdin: bytes = b"", **environment: str) -> Ended:
     """Run `torchmode-lint`: the script, since `python -m` would look for modules in `cwd` first."""
     return run(SCRIPTS / "torchmode-lint", *arguments, cwd=cwd, stdin=stdin, **environment)
+
+
+def inside(*arguments: object, cwd: Path) -> Ended:
+    """Run `torchmode-lint` in this process, which saves its start to tests that run it often."""
+    from torchmode_lint.cli import main
+
+    before = Path.cwd()
+    out, err = io.StringIO(), io.StringIO()
+    os.chdir(cwd)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main([str(word) for word in arguments], prog_name="torchmode-lint")
+    except SystemExit as ended:
+        return Ended(int(ended.code or 0), out.getvalue(), err.getvalue())
+    finally:
+        os.chdir(before)
+    return Ended(0, out.getvalue(), err.getvalue())
 
 
 def check(*arguments: object, cwd: Path = ROOT, stdin: bytes = b"") -> Ended:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import Ended, torchmode
+from commands import Ended, inside
 from torchmode_lint import baseline
 from torchmode_lint.fingerprint import Traits
 
@@ -41,14 +41,14 @@ FILE = """\
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "a.py").write_text(PROGRAM)
-    done = torchmode("check", "--isolated", ".", "--write-baseline", "known.json", cwd=tmp_path)
+    done = inside("check", "--isolated", ".", "--write-baseline", "known.json", cwd=tmp_path)
     assert (done.code, done.out, done.err) == (0, "", "3 diagnostics written to known.json\n")
     return tmp_path
 
 
 def checked(folder: Path, *more: str, paths: str = ".") -> Ended:
     words = ("--isolated", "--output-format", "concise", "--baseline", "known.json")
-    return torchmode("check", *words, *more, paths, cwd=folder)
+    return inside("check", *words, *more, paths, cwd=folder)
 
 
 def test_the_file_is_sorted_and_has_no_line_numbers(project: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import BAD, FIXTURES, check, flake8, torchmode
+from commands import BAD, FIXTURES, check, flake8, inside
 
 HEADER = "import torch\n\nnet = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout())\n"
 
@@ -16,9 +16,9 @@ def changed(text: str | bytes, folder: Path, option: str, name: str = "a.py", *m
     """What an option makes of a file; a second time it changes nothing."""
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    torchmode("check", "--isolated", option, *more, name, cwd=folder)
+    inside("check", "--isolated", option, *more, name, cwd=folder)
     after = path.read_bytes()
-    torchmode("check", "--isolated", option, *more, name, cwd=folder)
+    inside("check", "--isolated", option, *more, name, cwd=folder)
     assert path.read_bytes() == after
     return after.decode()
 
@@ -73,7 +73,7 @@ def test_comments_are_added_where_both_front_ends_look_for_them(tmp_path: Path, 
     before, after = (HEADER + "\n".join(lines) + "\n" for lines in (ADDED, ADDED.values()))
     path = tmp_path / "a.py"
     path.write_bytes(b"\xef\xbb\xbf" + before.replace("\n", newline).encode())
-    done = torchmode("check", "--isolated", "--add-noqa", "a.py", cwd=tmp_path)
+    done = inside("check", "--isolated", "--add-noqa", "a.py", cwd=tmp_path)
     assert (done.code, done.err) == (0, "11 silenced in 1 file\n")
     assert path.read_bytes() == b"\xef\xbb\xbf" + after.replace("\n", newline).encode()
     assert flake8("a.py", cwd=tmp_path).out == ""
@@ -84,7 +84,7 @@ def test_all_that_is_found_in_whole_programs_can_be_silenced(tmp_path: Path) -> 
     for name in ("no_effect_statement", "missing_zero_grad", "dropout_ignores_mode"):
         (tmp_path / f"{name}.py").write_text((FIXTURES / name / "bad.py").read_text())
     assert check(".", cwd=tmp_path).places
-    assert torchmode("check", "--isolated", "-q", "--add-noqa", ".", cwd=tmp_path).out == ""
+    assert inside("check", "--isolated", "-q", "--add-noqa", ".", cwd=tmp_path).out == ""
     assert flake8(".", cwd=tmp_path).out == ""
 
 
@@ -105,13 +105,13 @@ def test_what_no_comment_can_silence_is_reported(tmp_path: Path) -> None:
     text = HEADER + "net.eval; a = '# noqa: E501'\nb = 1  # noqa: TML101\n"
     (tmp_path / "a.py").write_text(text)
     (tmp_path / "broken.py").write_text("(")
-    done = torchmode("check", "--isolated", "--output-format", "concise", "--add-noqa", ".", cwd=tmp_path)
+    done = inside("check", "--isolated", "--output-format", "concise", "--add-noqa", ".", cwd=tmp_path)
     assert [line.split()[1] for line in done.out.splitlines()] == ["TML501", "TML901", "TML902"]
     assert (done.code, (tmp_path / "a.py").read_text()) == (2, text)
 
 
 def test_fixes_and_comments_are_two_calls(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(BAD)
-    assert torchmode("check", "--add-noqa", "--fix", "a.py", cwd=tmp_path).code == 2
-    assert torchmode("check", "--add-noqa", "-", stdin=BAD.encode()).code == 2
+    assert inside("check", "--add-noqa", "--fix", "a.py", cwd=tmp_path).code == 2
+    assert inside("check", "--add-noqa", "-", cwd=tmp_path).code == 2
     assert (tmp_path / "a.py").read_text() == BAD

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import BAD, GOOD, SCRIPTS, Ended, run, torchmode
+from commands import BAD, GOOD, SCRIPTS, Ended, inside, run, torchmode
 
 MODEL = """\
 import torch
@@ -60,7 +60,8 @@ def project(tmp_path: Path) -> Path:
 
 def since(folder: Path, *more: str, revision: str = "HEAD", paths: str = ".", **environment: str) -> Ended:
     words = ("--isolated", "--quiet", "--output-format", "concise", "--since", revision)
-    return torchmode("check", *words, *more, paths, cwd=folder, **environment)
+    arguments = ("check", *words, *more, paths)
+    return torchmode(*arguments, cwd=folder, **environment) if environment else inside(*arguments, cwd=folder)
 
 
 def places(done: Ended) -> list[str]:

@@ -73,7 +73,7 @@ def written(known: Counter[Place]) -> str:
     """The text of a baseline: one diagnostic a line, sorted, so that a change of one is a change of its line."""
     files: dict[str, list[str]] = {}
     for (name, one), count in sorted(known.items()):
-        entry: dict[str, Any] = {"code": one.code, "in": qualified(one), "line": one.line, "count": count}
+        entry: dict[str, Any] = {"code": one.code, "in": one.qualified, "line": one.line, "count": count}
         files.setdefault(name, []).append(f"      {json.dumps(entry, ensure_ascii=False)}")
     listed = ",\n".join(
         f"    {json.dumps(name, ensure_ascii=False)}: [\n" + ",\n".join(entries) + "\n    ]"
@@ -81,8 +81,3 @@ def written(known: Counter[Place]) -> str:
     )
     inner = f"\n{listed}\n  " if listed else ""
     return f'{{\n  "version": {VERSION},\n  "diagnostics": {{{inner}}}\n}}\n'
-
-
-def qualified(one: Traits) -> str:
-    """The definitions around a diagnostic, outermost first."""
-    return ".".join(reversed(one.around))

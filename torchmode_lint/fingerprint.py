@@ -24,6 +24,11 @@ class Traits:
     line: str
     around: tuple[str, ...]
 
+    @property
+    def qualified(self) -> str:
+        """The definitions as Python qualifies names, outermost first."""
+        return ".".join(reversed(self.around))
+
 
 def traits(found: Iterable[Diagnostic], lines: Mapping[str, tuple[str, ...]]) -> list[Traits]:
     """One for each diagnostic of a file; `lines` are those of the file, or of the cells of a notebook."""

@@ -19,7 +19,6 @@ from torchmode_lint.cli.shared import CLEAN, FAILED, FOUND, INTERRUPTED, Refused
 from torchmode_lint.report import FORMATS, render
 
 if TYPE_CHECKING:
-    from torchmode_lint.cli.sieve import Knowing, Sieve
     from torchmode_lint.configuration import Configuration
     from torchmode_lint.engine import FileReport, Run
 
@@ -143,10 +142,10 @@ def check(
     from torchmode_lint.engine import Run, check_paths
     from torchmode_lint.parallel import usable_cores, workers
 
-    if add_noqa and (fix or fix_only or diff or STDIN in paths):
-        raise click.UsageError("--add-noqa changes files, and makes no fixes")
-    if write_baseline and (fix_only or diff):
-        raise click.UsageError("--write-baseline needs what --fix-only and --diff do not report")
+    _refuse_contradictions(
+        {"--add-noqa": add_noqa, "--write-baseline": write_baseline is not None},
+        {"--fix": fix, "--fix-only": fix_only, "--diff": diff, "-": STDIN in paths},
+    )
     start = time.perf_counter()
     jobs = jobs or usable_cores()
     try:
@@ -159,7 +158,7 @@ def check(
             found = found[len(found) * (part - 1) // parts : len(found) * part // parts]
         alone = executor is None and jobs == 1
         with contextlib.ExitStack() as stack:
-            sieve = Sieve(list(_knowing(baseline, since, configuration, stack)))
+            sieve = Sieve(baseline, since, configuration, stack)
             fixes = Fixes(fix or fix_only or diff, unsafe_fixes, fix_only, diff, sieve.one)
             pool = None if alone else stack.enter_context(workers(executor, jobs))
 
@@ -186,10 +185,14 @@ def check(
         sys.exit(INTERRUPTED)
     if isinstance(ended, int):
         sys.exit(ended)
-    if baseline or write_baseline:
-        ended = _with_baseline(ended, sieve, baseline, write_baseline, configuration, quiet)
-        if baseline is None and not any(report.errors for report in ended):
-            sys.exit(CLEAN)
+    if write_baseline:
+        sieve.write(write_baseline, ended)
+        if baseline is None:  # what is found is written in place of a report
+            ended = tuple(replace(report, diagnostics=()) for report in ended)
+            if not any(report.errors for report in ended):
+                sys.exit(CLEAN)
+    elif not quiet:
+        sieve.tell_fixed()
     run = Run(ended, time.perf_counter() - start, quiet)
     fixed_text = fixes.wanted and any(each.path == STDIN for each in found)  # that is what standard output is for
     for form, file in ((output_format, output_file), *further):
@@ -199,41 +202,14 @@ def check(
     sys.exit(FAILED if run.errors else FOUND if run.fails and not exit_zero else CLEAN)
 
 
-def _knowing(
-    baseline: Path | None, since: str | None, configuration: Configuration, stack: contextlib.ExitStack
-) -> Iterator[Knowing]:
-    if baseline is not None:
-        from torchmode_lint.baseline import Baseline
-
-        yield Baseline(baseline)
-    if since is not None:
-        from torchmode_lint.git import Revision
-        from torchmode_lint.since import Since
-
-        yield stack.enter_context(Since(Revision(since, Path.cwd()), configuration))
+_CONTRADICTIONS = {"--add-noqa": ("--fix", "--fix-only", "--diff", "-"), "--write-baseline": ("--fix-only", "--diff")}
 
 
-def _with_baseline(
-    reports: tuple[FileReport, ...],
-    sieve: Sieve,
-    old: Path | None,
-    new: Path | None,
-    configuration: Configuration,
-    quiet: bool,
-) -> tuple[FileReport, ...]:
-    """The reports to be shown, after a baseline was written, or what is fixed of one was told."""
-    from torchmode_lint.cli.sieve import of_all, renamed, settled, tell_fixed, write_baseline
-
-    if old is None:
-        assert new is not None
-        write_baseline(new, of_all(new, reports))
-        return tuple(replace(report, diagnostics=()) for report in reports)
-    fixed, unseen = settled(sieve.last[0], old, configuration)
-    if new is not None:
-        write_baseline(new, renamed(sieve.last[0].still + unseen, old, new))
-    elif not quiet:
-        tell_fixed(fixed, old)
-    return reports
+def _refuse_contradictions(asked: dict[str, bool], beside: dict[str, bool]) -> None:
+    for option, others in _CONTRADICTIONS.items():
+        for other in others:
+            if asked[option] and beside[other]:
+                raise click.UsageError(f"{option} and {other} are two calls")
 
 
 def _show_settings(paths: Iterable[Path], configuration: Configuration) -> None:
