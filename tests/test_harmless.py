@@ -49,6 +49,7 @@ DOUBTFUL = {
     "nobody enters it": "def off():\n    torch.no_grad()\n",
     "nobody calls it": "@torch.no_grad\ndef off(x):\n    return x + 1\n",
     "a tensor that is not moved": "def move(x, device):\n    x.to(device)\n    return x\n",
+    "a new tensor that is not moved": "def warm_up():\n    torch.ones((1, 1)).cuda()\n",
     "dropout that does not ask": "class Net(nn.Module):\n    def forward(self, x):\n        return F.dropout(x, 0.1)\n",
     "dropout that is told": "def drop(x, training=True):\n    return F.dropout(x, 0.1, training)\n",
     "attention with dropout": "def attend(q, p):\n    return F.scaled_dot_product_attention(q, q, q, dropout_p=p)\n",

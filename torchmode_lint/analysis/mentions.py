@@ -72,6 +72,7 @@ _ALONE = frozenset(
     "backward eval no_grad inference_mode enable_grad set_grad_enabled zero_grad requires_grad_ autograd "
     "optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
 )
+_GRAD_MODES = frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
 _NAMESPACES = frozenset({"optim", "jit", "export"})  # nor any of their parts
 _MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
 _NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # and these, which take numbers out of a graph
@@ -97,25 +98,25 @@ def moves(code: Code) -> bool:
 class Relevance:
     """Which functions of a file are worth a look: they, or what they may call by name, name the protocol.
 
-    `by_name` are all functions of the file.
+    `by_name` are all functions of the file. `in_module`: it is asked for methods of modules, which may be in any mode,
+    so that neither a forward of a part nor a grad mode says anything by itself.
     """
 
-    def __init__(self, by_name: dict[str, list[Code]], names: Names) -> None:
+    def __init__(self, by_name: dict[str, list[Code]], names: Names, *, in_module: bool) -> None:
         self._by_name = by_name
         self._names = names
-        self._alone = _ALONE | told_moves()
+        self._own = _MOVES - _COUNTERS if in_module else _MOVES | _NUMBERS
+        self._alone = (_ALONE - _GRAD_MODES if in_module else _ALONE) | told_moves()
         self._steps: dict[Code, frozenset[Code] | None] = {}
         self._outside: dict[Code, tuple[str, ...]] = {}
         self._nothing: set[Code] = set()  # lead nowhere
         self._nothing_here: set[Code] = set()  # lead nowhere within the file
 
-    def of(self, code: Code, *, in_module: bool = False) -> bool:
-        """`in_module`: it is a method of a module, in which a forward of a part says nothing by itself."""
-        own = _MOVES - _COUNTERS if in_module else _MOVES | _NUMBERS
+    def of(self, code: Code) -> bool:
         dropped = {e.src for inner in code.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
         for name, call in named_callees(code):
             last = name.rpartition(".")[2]
-            if last in own or (last in _RETURNING and call is not None and call.dst in dropped):
+            if last in self._own or (last in _RETURNING | _GRAD_MODES and call is not None and call.dst in dropped):
                 return True
         return self._leads_there(code)
 

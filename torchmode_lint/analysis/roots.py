@@ -93,7 +93,7 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
         by_name.setdefault(code.name, []).append(code)
         names = (name for name, event in named_callees(code, inside=False) if event is not None)
         called[code] = {name.rpartition(".")[2] for name in names}
-    relevance = Relevance(by_name, run)
+    relevance = {in_module: Relevance(by_name, run, in_module=in_module) for in_module in (False, True)}
     pending = dict.fromkeys(called)
     calls = Counter(name for names in called.values() for name in names)
     while pending:
@@ -108,7 +108,7 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
             del pending[code]
             cls = run.class_of.get(code)
             in_module = cls is not None and cls.is_module and not construction.trains(cls)
-            if not (_is_reached(run, code) and relevance.of(code, in_module=in_module)):
+            if not (_is_reached(run, code) and relevance[in_module].of(code)):
                 continue
             if run.spent > MAX_FILE_STEPS or code in run.costly:
                 run.program.degraded.append(code.qualname)
