@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from commands import BAD, GOOD, SCRIPTS, Ended, inside, run, torchmode
+from commands import BAD, FIXTURES, GOOD, SCRIPTS, Ended, inside, run, torchmode
+from torchmode_lint.configuration import Configuration
+from torchmode_lint.engine import FileReport, check_paths, on_deep_stack
+from torchmode_lint.git import Revision
+from torchmode_lint.known import places_of, sifted
+from torchmode_lint.since import Since
 
 MODEL = """\
 import torch
@@ -186,6 +194,54 @@ def test_in_a_folder_of_the_repository_and_with_a_cell_of_a_notebook(project: Pa
     (inner / "a.ipynb").write_text(text.replace('no_grad()"', 'no_grad()\\n", "torch.enable_grad()"'))
     assert "torch.enable_grad" in (inner / "a.ipynb").read_text()
     assert places(since(inner, paths="a.ipynb")) == ["a.ipynb:cell 0:3:1:"]
+
+
+def test_inside_a_hook_of_git(project: Path) -> None:
+    (project / "old.py").write_text(BAD + "net.train\n")
+    assert places(since(project, GIT_DIR=".git", GIT_INDEX_FILE=".git/index")) == ["old.py:5:1: TML501"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_it_says_what_two_whole_analyses_say(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On projects of several files with statements taken out of them, files removed and copied."""
+    chance = random.Random(seed)
+    now, then = tmp_path / "now", tmp_path / "then"
+    for name in chance.sample(sorted(path.name for path in (FIXTURES / "projects").iterdir()), 3):
+        shutil.copytree(FIXTURES / "projects" / name, now / name)
+    git(now, "init")
+    git(now, "add", ".")
+    git(now, "commit", "-m", "then")
+    shutil.copytree(now, then)
+    for path in chance.sample(sorted(now.rglob("*.py")), 3):
+        path.write_text(without_some_calls(path.read_text(), chance))
+        if chance.random() < 0.3:
+            path.rename(path.with_name("other.py")) if chance.random() < 0.5 else shutil.copy(
+                path, path.parent / "copy.py"
+            )
+    options = Configuration(isolated=True)
+
+    def reports(folder: Path) -> list[FileReport]:
+        monkeypatch.chdir(folder)
+        return on_deep_stack(lambda: list(check_paths(options.files([Path()]), options)))
+
+    before, after = reports(then), reports(now)
+    revision = Revision("HEAD", Path())
+    renamed = {old: new for new, old in revision.changed.items() if old}
+    known = places_of(before, lambda path: renamed.get(path, path))
+    with Since(revision, options) as asked:
+        found = on_deep_stack(lambda: asked.sift(after))
+    assert found.reports == sifted(after, known, revision.name).reports
+
+
+def without_some_calls(text: str, chance: random.Random) -> str:
+    """A program with some of the statements that the protocol is about made `pass`."""
+    lines = text.split("\n")
+    told = [
+        number for number, line in enumerate(lines) if re.match(r"\s+[\w.]+\.(eval|train|zero_grad|detach)\(", line)
+    ]
+    for number in chance.sample(told, min(2, len(told))):
+        lines[number] = re.sub(r"\S.*", "pass", lines[number])
+    return "\n".join(["# a line above", *lines])
 
 
 def test_only_new_ones_are_fixed(project: Path) -> None:

@@ -47,9 +47,8 @@ class Revision:
     @functools.cached_property
     def changed(self) -> dict[str, str | None]:
         """The files that an analysis may read and that are others now, or new, or gone; what a renamed one was."""
-        words = iter(
-            self._asked("diff", "--name-status", "-z", "--find-renames", "--no-relative", self.commit, "--").split("\0")
-        )
+        options = ("--name-status", "-z", "--find-renames", "--no-relative", "--ignore-submodules")
+        words = iter(self._asked("diff", *options, self.commit, "--").split("\0"))
         changed: dict[str, str | None] = {}
         for status in words:
             if status.startswith(("R", "C")):
@@ -66,7 +65,11 @@ class Revision:
     def check_out(self, folder: Path) -> None:
         """Puts all its `files` into an empty folder."""
         index = folder / ".git"  # which also says that a repository begins there
-        environment = {"GIT_INDEX_FILE": str(index / "index"), "GIT_WORK_TREE": str(folder)}
+        environment = {
+            "GIT_INDEX_FILE": str(index / "index"),
+            "GIT_WORK_TREE": str(folder),
+            "GIT_LFS_SKIP_SMUDGE": "1",  # nothing is fetched from elsewhere
+        }
         index.mkdir()
         self._asked("read-tree", self.commit, **environment)
         self._asked("checkout-index", "-z", "--stdin", "--force", given="\0".join(sorted(self.files)), **environment)
