@@ -74,13 +74,14 @@ class Frame:
     def get(self, register: Register) -> Value:
         """What a register holds; an attribute of a tensor that is not called is a part of it."""
         value = self.raw(register)
-        if any(isinstance(atom, Bound) and isinstance(atom.owner, Tensor) for atom in value):
-            return v.normal(
-                frozenset(
-                    attribute_of(a.owner, a.name) if isinstance(a, Bound) and isinstance(a.owner, Tensor) else a
-                    for a in value
+        for atom in value:
+            if isinstance(atom, Bound) and isinstance(atom.owner, Tensor):
+                return v.normal(
+                    frozenset(
+                        attribute_of(a.owner, a.name) if isinstance(a, Bound) and isinstance(a.owner, Tensor) else a
+                        for a in value
+                    )
                 )
-            )
         return value
 
     def set(self, register: Register, value: Value) -> None:

@@ -234,14 +234,15 @@ class Interpreter(Codes):
                 for frame in frames:
                     self._leave(activation, Outcome(frame.state, frame.get(event.src), after))
                 return
-            running = []
             for frame in frames:
                 if watch is not None:
                     watch.see(frame, event)
                 transfer.step(frame, event)
-                running += [one for one in (frame, *frame.forks) if not one.dead]
-                frame.forks = []
-            frames = running if len(running) <= MAX_FRAMES else _merged(running)
+            if any(frame.forks or frame.dead for frame in frames):
+                running = [one for frame in frames for one in (frame, *frame.forks) if not one.dead]
+                for frame in frames:
+                    frame.forks = []
+                frames = running if len(running) <= MAX_FRAMES else _merged(running)
         shared = activation.context.code.shared
         for frame in frames:
             for register, value in frame.regs.items():
