@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands import check, run, torchmode
+from commands import check, inside, run
 from torchmode_lint.config import Options
 from torchmode_lint.engine import FileReport, State, check_bytes, check_file
 from torchmode_lint.notebook import NotebookError, read_cells
@@ -188,7 +188,7 @@ def test_a_notebook_as_a_script_is_a_script(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_says_cell_and_line(tmp_path: Path, form: str) -> None:
     (tmp_path / "a.ipynb").write_bytes(notebook(CELLS))
-    ended = torchmode("check", "--isolated", "--output-format", form, "a.ipynb", cwd=tmp_path)
+    ended = inside("check", "--isolated", "--output-format", form, "a.ipynb", cwd=tmp_path)
     assert ended.code == 1
     if form == "json":
         (finding,) = ended.document["findings"]
@@ -245,7 +245,7 @@ def outcome(data: bytes) -> FileReport:
     return report
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_stands_in_its_place_the_notebook_is_checked_or_refused(data: st.DataObject) -> None:
     document = json.loads(notebook(CELLS))
@@ -253,7 +253,7 @@ def test_whatever_stands_in_its_place_the_notebook_is_checked_or_refused(data: s
     outcome(json.dumps(replaced(document, place, data.draw(JSON))).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, len(notebook(CELLS))), st.integers(0, 40), st.binary(max_size=6))
 def test_whatever_bytes_are_broken_the_notebook_is_checked_or_refused(at: int, count: int, new: bytes) -> None:
     whole = notebook(CELLS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands import BAD, EXAMPLES, FIXTURES, ROOT, check, torchmode
+from commands import BAD, EXAMPLES, FIXTURES, ROOT, check, inside, torchmode
 from outputs.pages import Element, read_page
 from torchmode_lint.report.code import Piece, line_as_html, words_of
 from torchmode_lint.report.pages import rule_as_html
@@ -24,7 +24,7 @@ NASTY = """</script></style><img src=x onerror="alert(1)">&amp;<!-- '"""
 
 @cache
 def page_of(*paths: Path, cwd: Path = ROOT) -> str:
-    ended = torchmode("check", "--isolated", "--output-format", "html", *paths, cwd=cwd)
+    ended = inside("check", "--isolated", "--output-format", "html", *paths, cwd=cwd)
     assert ended.err == ""
     return ended.out
 

@@ -42,7 +42,7 @@ return worst;
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    paths = (EXAMPLES, PROJECT)
+    paths = (EXAMPLES / "digits_wrong.py", EXAMPLES / "characters_wrong.py", PROJECT)
     ended = torchmode("check", "--isolated", "--output-format", "html", "--output-file", path, *paths)
     assert ended.code == 1
     return path
