@@ -20,7 +20,9 @@ from torchmode_lint.discovery import find_files
 from torchmode_lint.engine import FileReport, check_paths, on_deep_stack
 from torchmode_lint.knowledge import Knowledge
 
-MODEL = """import torch  # to train
+MODEL = """import torch
+def restart(net):
+    net.train()
 class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
