@@ -78,7 +78,7 @@ def test_it_says_what_json_says() -> None:
         steps = [step.all("a")[0].text for step in row.all("li")]
         expected = [f"{step['path']}:{step['line']}" for step in finding["trail"]]
         assert steps[: len(expected)] == expected
-        assert bool(row.all("p", "fix")) == (finding["fix"] is not None)
+        assert bool(row.all("details", "fix")) == (finding["fix"] is not None)
         line = rows(page, finding["path"])[finding["line"]]
         assert "hit" in line.attributes["class"]
         number = shown.index(row) + 1
@@ -96,6 +96,15 @@ def test_source_is_shown_as_it_is_and_states_beside_it() -> None:
     assert beside(lines[45]) == ("model train", "on", "optimizer filled")
     assert beside(lines[64]) == ("model train", "on", "optimizer clean or stale")
     assert beside(lines[58]) == ("", "", "")
+
+
+def test_a_fix_shows_what_it_changes() -> None:
+    page = read_page(page_of(*PATHS))
+    (fix, *_) = (row.all("details", "fix")[0] for row in page.all("tr", "diagnostic") if "DigitNet" in row.text)
+    assert [one.text for one in fix.all("ins")] == ["+    model.eval()"]
+    assert fix.all("del") == []
+    shown = fix.all("pre")[0].text.splitlines()
+    assert shown == ["⋯", "     correct = 0", "+    model.eval()", "     for images, labels in loader:"]
 
 
 def test_a_function_that_calls_enter_in_different_states_says_so() -> None:

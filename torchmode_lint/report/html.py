@@ -16,11 +16,12 @@ from importlib.resources import files
 from itertools import groupby
 
 from torchmode_lint import __version__
-from torchmode_lint.diagnostic import Applicability, Diagnostic, Note, Span
+from torchmode_lint.diagnostic import Diagnostic, Note, Span
 from torchmode_lint.engine import FileReport, Run
 from torchmode_lint.report.code import Piece, line_as_html, prose, text, words_of
 from torchmode_lint.report.concise import place
 from torchmode_lint.report.pages import rule_as_html
+from torchmode_lint.report.patch import fix_as_html
 from torchmode_lint.report.states import COLUMNS, Cell, cell_as_html, cells
 from torchmode_lint.rules import ALL_RULES
 from torchmode_lint.sight import Sight
@@ -42,11 +43,6 @@ both modes are left out. Where calls differ, their number opens what each brings
 <li><span class="state discarded">discarded</span> cleared before a step has used them</li>
 </ul></details>
 """
-_HOW = {
-    Applicability.SAFE: "safe, by <code>--fix</code>",
-    Applicability.UNSAFE: "unsafe, by <code>--fix --unsafe-fixes</code>",
-    Applicability.DISPLAY: "to be made by hand",
-}
 
 
 def render(run: Run, colour: bool) -> str:
@@ -257,7 +253,7 @@ class _Page:
                 )
             yield "</ol>"
         if each.fix is not None:
-            yield f'<p class="fix"><b>Fix</b> {prose(each.fix.message)} ({_HOW[each.fix.applicability]})</p>'
+            yield fix_as_html(each.fix, lambda where: self._blocks[where].lines if where in self._blocks else ())
         yield "</article></td></tr>\n"
 
     def _rules(self) -> Iterator[str]:
