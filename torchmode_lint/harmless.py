@@ -23,7 +23,8 @@ _DROPOUT = r"\w*[dD]ropout\w*"
 
 # What is decided here. Whatever else a rule may speak of makes a file worth looking into at once.
 DOUBTFUL = re.compile(
-    rf"\b(?:{'|'.join(_SWITCHES)}|{_DETACHING})\b|^[ \t]*[\w.]+(?:\([^=\n]*\))?\.(?:{'|'.join(_RETURNING + _CHANGING)})\b"
+    rf"\b(?:{'|'.join(_SWITCHES)}|{_DETACHING})\b"
+    rf"|^[ \t]*[\w.]+(?:\([^=\n]*\))?\.(?:{'|'.join(_RETURNING + _CHANGING)})\b"
     rf"|\b(?:{_DROPOUT}|{'|'.join(_ATTENTION)})\(",
     re.MULTILINE,
 )

@@ -222,27 +222,7 @@ class Interpreter(Codes):
         if block.handlers and not (block.events and isinstance(block.events[0], ev.Leave)):
             for handler in block.handlers:
                 yield handler, _moved(entry.copy(), block, handler, scope)
-        weight = 1 + (entry.size() // LARGE) ** 2
-        watch = self.watch if self.recording else None
-        for event in block.events:
-            self.steps += weight * len(frames)
-            self.spent += weight * len(frames)
-            if self.steps > self.allowed or self.spent > MAX_FILE_STEPS:
-                raise OverBudget
-            if activation.to_yield and isinstance(event, ev.Yield):
-                after = block.successors()[0] if block.successors() else None
-                for frame in frames:
-                    self._leave(activation, Outcome(frame.state, frame.get(event.src), after))
-                return
-            for frame in frames:
-                if watch is not None:
-                    watch.see(frame, event)
-                transfer.step(frame, event)
-            if any(frame.forks or frame.dead for frame in frames):
-                running = [one for frame in frames for one in (frame, *frame.forks) if not one.dead]
-                for frame in frames:
-                    frame.forks = []
-                frames = running if len(running) <= MAX_FRAMES else _merged(running)
+        frames = self._run_events(activation, block, frames, 1 + (entry.size() // LARGE) ** 2)
         shared = activation.context.code.shared
         for frame in frames:
             for register, value in frame.regs.items():
@@ -258,6 +238,30 @@ class Interpreter(Codes):
                 continue
             for target, state in branches.ways(frame, block):
                 yield target, _moved(state, block, target, scope)
+
+    def _run_events(self, activation: Activation, block: Block, frames: list[Frame], weight: int) -> list[Frame]:
+        """The paths after all events of a block, each of which costs `weight`; none where it stops at a yield."""
+        watch = self.watch if self.recording else None
+        for event in block.events:
+            self.steps += weight * len(frames)
+            self.spent += weight * len(frames)
+            if self.steps > self.allowed or self.spent > MAX_FILE_STEPS:
+                raise OverBudget
+            if activation.to_yield and isinstance(event, ev.Yield):
+                after = block.successors()[0] if block.successors() else None
+                for frame in frames:
+                    self._leave(activation, Outcome(frame.state, frame.get(event.src), after))
+                return []
+            for frame in frames:
+                if watch is not None:
+                    watch.see(frame, event)
+                transfer.step(frame, event)
+            if any(frame.forks or frame.dead for frame in frames):
+                running = [one for frame in frames for one in (frame, *frame.forks) if not one.dead]
+                for frame in frames:
+                    frame.forks = []
+                frames = running if len(running) <= MAX_FRAMES else _merged(running)
+        return frames
 
     def _leave(self, activation: Activation, outcome: Outcome) -> None:
         outcome.state.loops = {}
