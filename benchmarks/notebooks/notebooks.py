@@ -3,9 +3,9 @@
     python benchmarks/notebooks/notebooks.py --mirror CLONES
 
 CLONES holds git clones by OWNER+NAME/repo. `notebooks.jsonl` names each notebook by repository, commit and path, says
-of which kind it is (course, paper, kaggle), and has a verdict on each of its diagnostics (true, false, arguable) with
-the reason. Prints notebooks and diagnostics by kind, and every diagnostic without a verdict and verdict without a
-diagnostic. Exit 1 where there are such, or where a notebook could not be checked.
+of which kind it is (course, paper, kaggle), whether it was picked unseen or for its diagnostics, and has a verdict on
+each of those (true, false, arguable) with the reason. Prints notebooks and diagnostics by kind, every diagnostic without
+a verdict, and every verdict without a diagnostic. Exit 1 where there are such, or where a notebook could not be checked.
 """
 
 from __future__ import annotations
@@ -41,19 +41,21 @@ def main() -> int:
     for error in report["errors"]:
         print(f"not checked: {entries[names.index(error['path'])]['path']}: {error['message']}")
         ok = False
-    verdicts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    verdicts: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for entry, name in zip(entries, names, strict=True):
         found = {(one["code"], one["cell"], one["line"]): one for one in report["findings"] if one["path"] == name}
         known = {(one["code"], one["cell"], one["line"]): one["verdict"] for one in entry["verdicts"]}
-        verdicts[entry["kind"]]["notebooks"] += 1
-        verdicts[entry["kind"]].update(known[at] for at in found if at in known)
+        group = verdicts[entry["picked"], entry["kind"]]
+        group["notebooks"] += 1
+        group.update(known[at] for at in found if at in known)
         for code, cell, line in sorted(found.keys() ^ known.keys()):
             told = "not read" if (code, cell, line) in found else "not reported any more"
             print(f"{told}: {entry['repository']} {entry['path']}: cell {cell}, line {line}: {code}")
             ok = False
-    print(f"{'kind':10s} {'notebooks':>9s} {'true':>6s} {'arguable':>9s} {'false':>6s}")
-    for kind, counts in sorted(verdicts.items()):
-        print(f"{kind:10s} {counts['notebooks']:9d} {counts['true']:6d} {counts['arguable']:9d} {counts['false']:6d}")
+    print(f"{'picked':20s} {'kind':8s} {'notebooks':>9s} {'true':>6s} {'arguable':>9s} {'false':>6s}")
+    for (picked, kind), counts in sorted(verdicts.items(), reverse=True):
+        told = f"{counts['true']:6d} {counts['arguable']:9d} {counts['false']:6d}"
+        print(f"{picked:20s} {kind:8s} {counts['notebooks']:9d} {told}")
     return 0 if ok else 1
 
 
