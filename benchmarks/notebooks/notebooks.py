@@ -4,8 +4,9 @@
 
 CLONES holds git clones by OWNER+NAME/repo. `notebooks.jsonl` names each notebook by repository, commit and path, says
 of which kind it is (course, paper, kaggle), whether it was picked unseen or for its diagnostics, and has a verdict on
-each of those (true, false, arguable) with the reason. Prints notebooks and diagnostics by kind, every diagnostic without
-a verdict, and every verdict without a diagnostic. Exit 1 where there are such, or where a notebook could not be checked.
+each of those (true, false, arguable) with the reason. Prints notebooks and diagnostics by kind, every diagnostic
+without a verdict, and every verdict without a diagnostic. Exit 1 where there are such, or where a notebook could not
+be checked.
 """
 
 from __future__ import annotations
