@@ -152,6 +152,24 @@ def test_comments_silence_in_their_cells(tmp_path: Path) -> None:
     ]
 
 
+def test_a_value_that_is_displayed_has_its_use(tmp_path: Path) -> None:
+    make = ("code", "import torch\nx = torch.ones(3)")
+    shown = [
+        "x.cpu()",
+        "x.detach()  # as numbers\n\n# see above",
+        "x.cpu()\nprint(x)",
+        "if True:\n    x.cpu()",
+        "x.cpu",
+    ]
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(notebook([make, *(("code", source) for source in shown)]))
+    report = check_file(path, Options(project_root=tmp_path))
+    assert [(one.code, one.span.cell, one.span.line) for one in report.diagnostics] == [
+        ("TML501", 3, 1),
+        ("TML501", 4, 2),
+    ]
+
+
 PERCENT = """\
 # ---
 # jupyter:

@@ -104,6 +104,14 @@ class SourceFile:
         """A span as users see it: in a notebook, the cell and the line in it."""
         return span if self.cells is None or span.path != self.path else self.cells.place(span)
 
+    def is_displayed(self, span: Span) -> bool:
+        """Whether a notebook shows the value of an expression statement: it is the last of its cell."""
+        if self.cells is None or span.column != 1:
+            return False
+        placed = self.cells.place(span)
+        rest = () if placed.cell is None else self.cells.lines_of(placed.cell)[placed.end_line :]
+        return all(not line.strip() or line.lstrip().startswith("#") for line in rest)
+
     @property
     def noqa(self) -> Suppressions:
         """The suppression comments."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.analysis.values import Value
     from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.events import Variable
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +26,7 @@ class Class:
     loader: Loader | None = None  # knows what imported bases mean
     methods: dict[str, Value] = field(default_factory=dict)
     dependent: Truth | None = None  # computed when first asked for
+    without: dict[frozenset[Variable], Truth] = field(default_factory=dict)  # the same where these parameters are zero
     parts: dict[str, Truth] = field(default_factory=dict)  # the same of what its modules hold, by attribute
 
     def __eq__(self, other: object) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import calls, modes
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.dependence import strongest
+from torchmode_lint.analysis.dependence import is_without_rates, strongest, zero_parameters
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func, Obj, Value
@@ -37,6 +37,7 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
             cls,
             Truth.MAYBE if freezes(cls) else Truth.NO,
             parts=_parts(frame, arguments),
+            rateless=is_without_rates(cls, _zeros(cls, arguments), frame.run.lookup),
         )
         if not trains(cls):
             return v.just(Obj(site))
@@ -53,6 +54,15 @@ def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> V
         if isinstance(record, r.Module) and not record.chosen:
             frame.state.heap[site] = replace(record, mode=Mode.TRAIN, why=frozenset({frame.point(event)}))
     return v.just(Obj(site))
+
+
+def _zeros(cls: Class, arguments: Arguments) -> frozenset[ev.Variable]:
+    """The parameters of a constructor that are zero in a call."""
+    if arguments.rest:
+        return frozenset()
+    given: dict[int | str, object] = {i: v.constant(value, None) for i, value in enumerate(arguments.positional)}
+    given |= {name: v.constant(value, None) for name, value in arguments.keywords.items()}
+    return zero_parameters(cls, given)
 
 
 def _generated(frame: Frame, event: Event, cls: Class, site: v.Site, arguments: Arguments) -> Arguments:

@@ -5,8 +5,8 @@ Not modelled: layers that are only put in from outside after construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.mentions import dotted_names, named_callees
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
 
 
+Lookup: TypeAlias = "Callable[[Code, str], str | Class | Code | None]"
+_Seen: TypeAlias = "set[tuple[Code, frozenset[ev.Variable]]]"
+_NONE: frozenset[ev.Variable] = frozenset()
 _SELF_TRAINING = "self.training"
 _MAX_CLASSES = 200
 _UNSURE = object()  # a rate that is zero unless somebody gives another
@@ -29,28 +32,37 @@ def constants(code: Code) -> dict[int, object]:
     return {event.dst: event.value for block in code.blocks for event in block.events if isinstance(event, ev.Constant)}
 
 
-def dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:
-    """Whether a module of this class computes differently by mode, whatever it was given."""
-    own = own_dependence(cls, lookup)
+def is_without_rates(cls: Class, zeros: frozenset[ev.Variable], lookup: Lookup) -> bool:
+    """Whether modules of a class would depend on the mode, but do not where these parameters are zero."""
+    if not zeros or own_dependence(cls, lookup) is Truth.NO:
+        return False
+    if zeros not in cls.without:
+        cls.without[zeros] = _dependence(cls, lookup, {(cls.code, zeros)}, given=False, zeros=zeros)
+    return cls.without[zeros] is Truth.NO
+
+
+def dependence(cls: Class, own: Truth) -> Truth:
+    """Whether a module of this class computes differently by mode, whatever it was given; `own` without that."""
     if own is Truth.NO and any(_takes_modules(one.code) for one in cls.line()):
         return Truth.MAYBE
     return own
 
 
-def own_dependence(cls: Class, lookup: Callable[[Code, str], str | Class | Code | None]) -> Truth:
-    """The same but for the modules that its constructor is given."""
+def own_dependence(cls: Class, lookup: Lookup) -> Truth:
+    """Whether modules of a class compute differently by mode, but for what their constructor is given."""
     if cls.dependent is None:
         cls.dependent = Truth.NO  # what a class that contains itself adds
-        cls.dependent = _dependence(cls, lookup, {cls.code}, given=False)
+        cls.dependent = _dependence(cls, lookup, {(cls.code, _NONE)}, given=False)
     return cls.dependent
 
 
 def _dependence(
-    cls: Class, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code], *, given: bool = True
+    cls: Class, lookup: Lookup, seen: _Seen, *, given: bool = True, zeros: frozenset[ev.Variable] = _NONE
 ) -> Truth:
+    """`zeros` are the parameters of constructors that are zero."""
     answers = {Truth.NO}
     for one in cls.line():
-        answers.add(_code_dependence(one.code, lookup, seen))
+        answers.add(_code_dependence(one.code, lookup, seen, zeros))
         if given and _takes_modules(one.code):
             answers.add(Truth.MAYBE)
     for base in cls.external_bases():
@@ -104,16 +116,19 @@ def _takes_modules(cls_code: Code) -> bool:
     return False
 
 
-def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Code | None], seen: set[Code]) -> Truth:
+def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]) -> Truth:
     answers = {Truth.NO}
     literals: dict[int, object] | None = None
     settled = {name for inner in code.codes if inner.name == "__init__" for name in _made_for_eval(inner)}
     compared = {call for inner in code.walk() for call in _compared(inner)}
+    called = {name for name, call in _named(code) if call is not None} if zeros else set()
     for name, call in _named(code):
         if name.endswith(_SELF_TRAINING):
             return Truth.YES
         if name in settled or call in compared or name.startswith(("self.", "?", "super")):
             continue
+        if call is None and name in called:
+            continue  # with what it is given, it comes again
         target = lookup(code, name)
         if isinstance(target, str):
             if literals is None:
@@ -121,16 +136,18 @@ def _code_dependence(code: Code, lookup: Callable[[Code, str], str | Class | Cod
                 for inner in code.walk():
                     literals.update(constants(inner))
                 literals.update(_zero_unless_given(code))
+                literals.update(_loads(code, zeros))
             answers.add(layer_dependence(target, call, literals))
         elif isinstance(target, Class):
-            if target.code not in seen and len(seen) < _MAX_CLASSES:
-                seen.add(target.code)
+            handed = _handed_down(code, call, target, zeros) if zeros and call is not None else _NONE
+            if (target.code, handed) not in seen and len(seen) < _MAX_CLASSES:
+                seen.add((target.code, handed))
                 if target.is_module:
-                    answers.add(_dependence(target, lookup, seen))
+                    answers.add(_dependence(target, lookup, seen, zeros=handed))
         elif target is not None:
-            if target not in seen and len(seen) < _MAX_CLASSES:
-                seen.add(target)
-                answers.add(_code_dependence(target, lookup, seen))
+            if (target, _NONE) not in seen and len(seen) < _MAX_CLASSES:
+                seen.add((target, _NONE))
+                answers.add(_code_dependence(target, lookup, seen, _NONE))
         if Truth.YES in answers:
             return Truth.YES
     return strongest(answers)
@@ -176,6 +193,48 @@ def _made_for_eval(init: Code) -> set[str]:
                 case ev.Unpack(src=src, targets=targets) if traced.intersection(targets):
                     pending.add(src)
     return made
+
+
+def _loads(code: Code, zeros: frozenset[ev.Variable]) -> dict[int, object]:
+    """The registers of a code object, and of those in it, that hold a parameter that is zero."""
+    events = (event for inner in code.walk() for block in inner.blocks for event in block.events) if zeros else ()
+    return {event.dst: 0 for event in events if isinstance(event, ev.Load) and event.variable in zeros}
+
+
+def _handed_down(code: Code, call: ev.Call, cls: Class, zeros: frozenset[ev.Variable]) -> frozenset[ev.Variable]:
+    """The parameters of a constructor that are zero, by what is handed down to it, or by their defaults."""
+    literals = {dst: value for inner in code.walk() for dst, value in constants(inner).items()}
+    literals.update(_loads(code, zeros))
+    given: dict[int | str, object] = {}
+    for position, argument in enumerate(call.arguments):
+        if argument.star:
+            return _NONE
+        given[argument.keyword or position] = literals.get(argument.src)
+    return zero_parameters(cls, given)
+
+
+def zero_parameters(cls: Class, given: Mapping[int | str, object]) -> frozenset[ev.Variable]:
+    """The parameters of a constructor that are zero, given constants by position and name, and None for the rest."""
+    found: set[ev.Variable] = set()
+    for init in (atom.code for atom in cls.method("__init__") or () if isinstance(atom, Func)):
+        defaults = _zero_defaults(init)
+        for position, parameter in enumerate(init.parameters[1:]):
+            value = given.get(parameter.name, given.get(position, 0 if parameter.name in defaults else None))
+            if isinstance(value, (int, float)) and value == 0:
+                found.add(ev.Variable(init.scope, parameter.name))
+    return frozenset(found)
+
+
+def _zero_defaults(function: Code) -> set[str]:
+    """The parameters of a function whose default is a literal zero."""
+    around = function.parent
+    if around is None:
+        return set()
+    literals = constants(around)
+    events = (event for block in around.blocks for event in block.events)
+    made = next((one for one in events if isinstance(one, ev.MakeFunction) and one.code is function), None)
+    pairs = () if made is None else zip(function.parameters, made.defaults, strict=False)
+    return {parameter.name for parameter, default in pairs if default is not None and literals.get(default) == 0}
 
 
 def _zero_unless_given(code: Code) -> dict[int, object]:

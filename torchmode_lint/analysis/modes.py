@@ -172,9 +172,8 @@ def dependence_of(frame: Frame, record: r.Module) -> Truth:
         return record.dependent
     if evaluates_itself(record.cls):
         return Truth.NO
-    if own_dependence(record.cls, frame.run.lookup) is Truth.NO and record.dependent is Truth.NO:
-        return Truth.NO
-    return dependence(record.cls, frame.run.lookup)
+    own = Truth.NO if record.rateless else own_dependence(record.cls, frame.run.lookup)
+    return own if own is Truth.NO and record.dependent is Truth.NO else dependence(record.cls, own)
 
 
 def in_effect(frame: Frame, record: r.Module) -> r.Module:
@@ -213,7 +212,7 @@ def _has_own_layers(frame: Frame, record: r.Module) -> bool:
     """Whether a module may depend on the mode by itself, whatever parts it was given."""
     if record.cls is None:
         return effect_of(record.name) is not Effect.CONTAINER
-    return own_dependence(record.cls, frame.run.lookup) is not Truth.NO
+    return not record.rateless and own_dependence(record.cls, frame.run.lookup) is not Truth.NO
 
 
 def adopt(frame: Frame, identity: Identity, value: Value) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.dependence import constants, dependence, layer_dependence, strongest
+from torchmode_lint.analysis.dependence import constants, dependence, layer_dependence, own_dependence, strongest
 from torchmode_lint.analysis.mentions import dotted_names
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
@@ -82,7 +82,7 @@ class _Made:
     def _of_call(self, call: ev.Call) -> Truth:
         target = self.lookup(self.code, self.names.get(call.func, "?"))
         if isinstance(target, Class):
-            return dependence(target, self.lookup) if target.is_module else Truth.MAYBE
+            return dependence(target, own_dependence(target, self.lookup)) if target.is_module else Truth.MAYBE
         if not isinstance(target, str):
             return Truth.MAYBE
         effect = effect_of(target)

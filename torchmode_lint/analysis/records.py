@@ -44,8 +44,9 @@ def join_points(a: Points, b: Points) -> Points:
 class Module:
     """An `nn.Module`. `why` are the places that put it into its mode.
 
-    `dependent`: whether it holds layers that compute differently by mode. `frozen`: whether all its
-    parameters are known not to require grad. `trained`: it has had a backward since it was made.
+    `dependent`: whether it holds layers that compute differently by mode; `rateless`: that those of its class drop
+    nothing, by the arguments it was made with. `frozen`: whether all its parameters are known not to require grad.
+    `trained`: it has had a backward since it was made.
     """
 
     mode: Mode
@@ -56,6 +57,7 @@ class Module:
     name: str = ""
     chosen: bool = False
     parts: frozenset[Identity] = frozenset()
+    rateless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ def join_records(a: Record | None, b: Record | None) -> Record | None:
                 name=a.name if a.name == b.name else "",
                 chosen=a.chosen or b.chosen,
                 parts=a.parts | b.parts,
+                rateless=a.rateless and b.rateless,
             )
         case Optimizer(), Optimizer():
             return replace(

@@ -41,7 +41,8 @@ unsafe too.
 
 - Objects of a type it does not know: `batch.to(device)` of a project's own class may well work in place.
 - Other results that are dropped, such as `x.clamp(0, 1)` or `x.float()`.
-- Statements that are there for their exception, inside `try` or `assertRaises`.
+- Statements that are there for their exception, inside `try` or `assertRaises`, and the last of a notebook's cell,
+  whose value is displayed.
 - `@torch.no_grad` without parentheses, which torch takes from 2.1 on, unless the option `torch-version` names an
   older one.
 """
@@ -50,7 +51,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.program import NoEffect, Program
 from torchmode_lint.diagnostic import Confidence, Diagnostic, Severity
 from torchmode_lint.fixes import statements
 from torchmode_lint.rule import Rule
@@ -65,10 +66,15 @@ _MESSAGES = {
 
 def check(program: Program) -> Iterator[Diagnostic]:
     for found in program.no_effects:
-        if program.here(found.context):
+        if program.here(found.context) and not _is_displayed(program, found):
             message = _MESSAGES[found.form].format(what=found.what)
             fix = statements.take_effect(program, found)
             yield program.diagnostic(RULE, found.event, found.context, message, Confidence.CERTAIN, fix=fix)
+
+
+def _is_displayed(program: Program, found: NoEffect) -> bool:
+    """Whether a tensor is there to be shown below a cell of a notebook."""
+    return found.form == "tensor" and program.source.is_displayed(program.span(found.event, found.context))
 
 
 RULE = Rule(code="TML501", name="no-effect-statement", severity=Severity.ERROR, doc=__doc__, check=check)
