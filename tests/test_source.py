@@ -9,6 +9,7 @@ from pathlib import Path
 import libcst
 import pytest
 
+from commands import EXAMPLES
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.source import SourceFile, parse_source, read_source
 from torchmode_lint.text import SourceError
@@ -190,3 +191,18 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
             read_source(path)
         assert (caught.value.code, caught.value.line, caught.value.column) == ("TML900", 1, 1)
         assert caught.value.message
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: path.stem)
+def test_a_tree_that_was_given_up_comes_back(path: Path) -> None:
+    source, kept = read_source(path), read_source(path)
+    lowered = list(source.code.walk())
+    source.release()
+    assert list(source.code.walk()) == lowered
+
+    def places(of: SourceFile) -> list[tuple[str, Span]]:
+        events = [(event, code) for code in of.code.walk() for block in code.blocks for event in block.events]
+        return [(repr(event), of.span(event.node, code)) for event, code in events]
+
+    source.restore()
+    assert places(source) == places(kept)

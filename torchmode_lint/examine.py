@@ -145,6 +145,7 @@ def _source(data: bytes, at: Path, project: Project) -> SourceFile:
 def findings(program: Program) -> list[Finding]:
     """What all rules say of a program, sorted; of several diagnostics of one rule at one place, the surest."""
     source = program.source
+    source.restore()
     return _in_order(_finding(each, source) for rule in ALL_RULES for each in rule.check(program))
 
 

@@ -44,6 +44,9 @@ _BRACKET = re.compile(r"[()\[\]{}]")
 # The size of new threads' stacks is one number for all threads.
 _STACK_SIZE = threading.Lock()
 
+# Stands for any node of a tree that was given up.
+_GONE = cst.Pass()
+
 T = TypeVar("T")
 
 
@@ -51,22 +54,30 @@ class SourceFile:
     """One parsed file. `path` is as it is shown; `text` has the file's line ends but no byte order mark."""
 
     __slots__ = (
-        *("_code", "_ignores", "_lines", "_parents", "_places", "_suppressions"),
-        *("cells", "encoding", "path", "text", "tree"),
+        *("_code", "_ignores", "_lines", "_parents", "_places", "_suppressions", "_tree"),
+        *("cells", "encoding", "path", "text"),
     )
 
     def __init__(self, path: str, text: str, tree: cst.Module, encoding: str, cells: Cells | None = None) -> None:
         self.path = path
         self.cells = cells  # of a notebook, whose spans are lines of the whole program until `placed`
         self.text = text
-        self.tree = tree
         self.encoding = encoding  # "utf-8-sig" with a byte order mark: encoding `text` gives the bytes again
+        self._tree: cst.Module | None = tree
         self._code: Code | None = None
         self._lines: list[str] | None = None
         self._places: Places | None = None
         self._parents: dict[cst.CSTNode, cst.CSTNode] | None = None
         self._suppressions: Suppressions | None = None
         self._ignores: tuple[Ignore, ...] | None = None
+
+    @property
+    def tree(self) -> cst.Module:
+        """The syntax tree."""
+        if self._tree is None:
+            self.restore()
+        assert self._tree is not None
+        return self._tree
 
     @property
     def lines(self) -> list[str]:
@@ -81,6 +92,26 @@ class SourceFile:
         if self._code is None:
             self._code = _retried(lambda: lower_file(self.tree, next(_FIRST_SCOPES)))
         return self._code
+
+    def release(self) -> None:
+        """Give up the tree, which takes most of the room, and with it the nodes that the lowered code refers to."""
+        for code in self.code.walk() if self._tree is not None else ():
+            code.node = _GONE
+            for event in (event for block in code.blocks for event in block.events):
+                object.__setattr__(event, "node", _GONE)
+        self._tree = self._parents = self._places = None
+
+    def restore(self) -> None:
+        """Get back what was given up: lowering does the same every time."""
+        if self._tree is not None or self._code is None:
+            return
+        self._tree = _parse(self.text, self.encoding)
+        again = _retried(lambda: lower_file(self.tree))
+        for code, twin in zip(self._code.walk(), again.walk(), strict=True):
+            code.node = twin.node
+            for block, same in zip(code.blocks, twin.blocks, strict=True):
+                for event, made in zip(block.events, same.events, strict=True):
+                    object.__setattr__(event, "node", made.node)
 
     @property
     def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:

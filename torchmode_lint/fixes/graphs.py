@@ -41,7 +41,7 @@ def walk_once(program: Program, backward: Backward) -> Fix | None:
     if loop is None or made is None:
         return None
     if regions.is_in(draft.syntax, made, loop):
-        return _cut_carried(draft, loop, made, node, forward)
+        return _cut_carried(program, draft, loop, made, node, forward)
     if forward.key in program.unowned or _runs_in(program, draft, forward, loop):
         return _cut_before(draft, loop, made)
     if any(regions.holds(draft.syntax, loop, regions.nodes_of(program, Point(*step.key))) for step in program.steps):
@@ -64,7 +64,7 @@ def _runs_in(program: Program, draft: Draft, forward: Forward, loop: cst.CSTNode
 
 
 def _cut_carried(
-    draft: Draft, loop: cst.For | cst.While, made: cst.CSTNode, node: cst.CSTNode, forward: Forward
+    program: Program, draft: Draft, loop: cst.For | cst.While, made: cst.CSTNode, node: cst.CSTNode, forward: Forward
 ) -> Fix | None:
     """`state = state.detach()` after the backward, for what goes into the next turn of the loop."""
     suite = list(loop.body.body)
@@ -82,7 +82,7 @@ def _cut_carried(
         if found is None:
             return None
         place = found
-    a_tuple = _has_tuple(forward) if len(names) == 1 and names[0] in read(source) else False
+    a_tuple = _has_tuple(program, forward) if len(names) == 1 and names[0] in read(source) else False
     if a_tuple is None:
         return None
     if a_tuple:
@@ -92,11 +92,14 @@ def _cut_carried(
     return draft.fix(f"cut `{'`, `'.join(names)}` off the graph of this turn, which is not trained further", safe=False)
 
 
-def _has_tuple(forward: Forward) -> bool | None:
+def _has_tuple(program: Program, forward: Forward) -> bool | None:
     """Whether the state that a recurrent module hands on is a tuple of tensors; None where that is not known."""
     module = forward.module
     if module.cls is not None:
-        return any(isinstance(at, cst.Name) and at.value in ("LSTM", "LSTMCell") for at in walk(module.cls.code.node))
+        return any(
+            isinstance(at, cst.Name) and at.value in ("LSTM", "LSTMCell")
+            for at in walk(regions.node_of(program, module.cls.code))
+        )
     kind = module.name.rpartition(".")[2]
     return kind.startswith("LSTM") if kind.startswith(("LSTM", "GRU", "RNN")) else None
 
