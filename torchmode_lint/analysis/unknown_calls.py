@@ -69,7 +69,7 @@ def call(
 
 
 def _unknown_result(frame: Frame, event: object, tensors: list[Tensor]) -> Value:
-    if any(t.data or t.may for t in tensors):
+    if any(t.data or t.may or t.grad is Truth.YES for t in tensors):
         return v.just(replace(v.derived(tensors, exact=False), made=event))
     return frame.unknown(event)
 
