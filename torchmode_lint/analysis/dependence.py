@@ -5,7 +5,7 @@ Not modelled: layers that are only put in from outside after construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis.classes import Class
@@ -16,7 +16,7 @@ from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
-    from torchmode_lint.flow.cfg import Code
+    from torchmode_lint.flow.cfg import Code, Parameter
 
 
 Lookup: TypeAlias = "Callable[[Code, str], str | Class | Code | None]"
@@ -139,15 +139,16 @@ def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[e
                 literals.update(_loads(code, zeros))
             answers.add(layer_dependence(target, call, literals))
         elif isinstance(target, Class):
-            handed = _handed_down(code, call, target, zeros) if zeros and call is not None else _NONE
+            handed = zero_parameters(target, _given(code, call, zeros)) if zeros else _NONE
             if (target.code, handed) not in seen and len(seen) < _MAX_CLASSES:
                 seen.add((target.code, handed))
                 if target.is_module:
                     answers.add(_dependence(target, lookup, seen, zeros=handed))
         elif target is not None:
-            if (target, _NONE) not in seen and len(seen) < _MAX_CLASSES:
-                seen.add((target, _NONE))
-                answers.add(_code_dependence(target, lookup, seen, _NONE))
+            handed = _zeros(target, target.parameters, _given(code, call, zeros)) if zeros else _NONE
+            if (target, handed) not in seen and len(seen) < _MAX_CLASSES:
+                seen.add((target, handed))
+                answers.add(_code_dependence(target, lookup, seen, handed))
         if Truth.YES in answers:
             return Truth.YES
     return strongest(answers)
@@ -201,27 +202,31 @@ def _loads(code: Code, zeros: frozenset[ev.Variable]) -> dict[int, object]:
     return {event.dst: 0 for event in events if isinstance(event, ev.Load) and event.variable in zeros}
 
 
-def _handed_down(code: Code, call: ev.Call, cls: Class, zeros: frozenset[ev.Variable]) -> frozenset[ev.Variable]:
-    """The parameters of a constructor that are zero, by what is handed down to it, or by their defaults."""
-    literals = {dst: value for inner in code.walk() for dst, value in constants(inner).items()}
-    literals.update(_loads(code, zeros))
-    given: dict[int | str, object] = {}
-    for position, argument in enumerate(call.arguments):
-        if argument.star:
-            return _NONE
-        given[argument.keyword or position] = literals.get(argument.src)
-    return zero_parameters(cls, given)
+def _given(code: Code, call: ev.Call | None, zeros: frozenset[ev.Variable]) -> dict[int | str, object] | None:
+    """The constants that a call gives, by position and name, and None for the rest; None where that cannot be told."""
+    if call is None or any(argument.star for argument in call.arguments):
+        return None
+    literals = {dst: value for inner in code.walk() for dst, value in constants(inner).items()} | _loads(code, zeros)
+    return {one.keyword or position: literals.get(one.src) for position, one in enumerate(call.arguments)}
 
 
-def zero_parameters(cls: Class, given: Mapping[int | str, object]) -> frozenset[ev.Variable]:
-    """The parameters of a constructor that are zero, given constants by position and name, and None for the rest."""
+def zero_parameters(cls: Class, given: Mapping[int | str, object] | None) -> frozenset[ev.Variable]:
+    """The parameters of a constructor that are zero, by what it is given or by their defaults."""
+    inits = [atom.code for atom in cls.method("__init__") or () if isinstance(atom, Func)]
+    return _NONE.union(*(_zeros(init, init.parameters[1:], given) for init in inits))
+
+
+def _zeros(
+    function: Code, parameters: Sequence[Parameter], given: Mapping[int | str, object] | None
+) -> frozenset[ev.Variable]:
+    if given is None:
+        return _NONE
     found: set[ev.Variable] = set()
-    for init in (atom.code for atom in cls.method("__init__") or () if isinstance(atom, Func)):
-        defaults = _zero_defaults(init)
-        for position, parameter in enumerate(init.parameters[1:]):
-            value = given.get(parameter.name, given.get(position, 0 if parameter.name in defaults else None))
-            if isinstance(value, (int, float)) and value == 0:
-                found.add(ev.Variable(init.scope, parameter.name))
+    defaults = _zero_defaults(function)
+    for position, parameter in enumerate(parameters):
+        value = given.get(parameter.name, given.get(position, 0 if parameter.name in defaults else None))
+        if isinstance(value, (int, float)) and value == 0:
+            found.add(ev.Variable(function.scope, parameter.name))
     return frozenset(found)
 
 
