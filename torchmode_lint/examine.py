@@ -90,7 +90,10 @@ def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
     at = path.absolute()
     try:
         source = _source(data, at, loader.project)
-        return _examined(source, at, loader)
+        try:
+            return _examined(source, at, loader)
+        finally:
+            source.release()
     except SourceError as error:
         return failed(path, error.code, error.message, error.line, error.column, error.cell)
     except (AssertionError, RecursionError) as error:

@@ -95,7 +95,9 @@ class SourceFile:
 
     def release(self) -> None:
         """Give up the tree, which takes most of the room, and with it the nodes that the lowered code refers to."""
-        for code in self.code.walk() if self._tree is not None else ():
+        if self._code is None or self._tree is None:
+            return
+        for code in self._code.walk():
             code.node = _GONE
             for event in (event for block in code.blocks for event in block.events):
                 object.__setattr__(event, "node", _GONE)
