@@ -10,7 +10,8 @@ import pytest
 
 from commands import BAD, EXAMPLES, FIXTURES
 from torchmode_lint import examine
-from torchmode_lint.engine import on_deep_stack
+from torchmode_lint.config import Options
+from torchmode_lint.engine import check_bytes, on_deep_stack
 from torchmode_lint.examine import Loaders, read
 from torchmode_lint.outcome import Examination, State
 from torchmode_lint.screen import screened
@@ -32,6 +33,11 @@ def test_whatever_does_not_is_left_out(text: str) -> None:
 
 def test_a_file_that_python_refuses_is_not_left_out() -> None:
     assert screened(b"x = (\n", Path("a.py")) is None
+
+
+def test_a_statement_may_stand_at_the_top_of_a_file() -> None:
+    report = check_bytes(b'import torch\n\nx = torch.ones(3)\nx.to("cpu")\nprint(x)\n', Path("a.py"), Options())
+    assert [(one.code, one.span.line) for one in report.diagnostics] == [("TML501", 4)]
 
 
 def test_cells_are_no_lines() -> None:

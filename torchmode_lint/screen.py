@@ -15,6 +15,7 @@ from pathlib import Path
 from torchmode_lint.harmless import DOUBTFUL, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
+from torchmode_lint.text import NOT_CODE
 from torchmode_lint.torch_api import told, told_moves, told_words
 
 # A file that holds none of these words uses neither torch nor a library built on it.
@@ -27,7 +28,7 @@ _LIBRARIES = (
 PROTOCOL = re.compile(
     r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
     r"|requires_grad_?|detach|from_pretrained|jit\.trace|export\.export)\b"
-    r"|\.(?:step|grad|cuda|load)\b|^[ \t]+[\w.]+\.(?:to|cpu|clone)\(",
+    r"|\.(?:step|grad|cuda|load)\b|^[ \t]*[\w.]+\.(?:to|cpu|clone)\(",
     re.MULTILINE,
 )
 # What it must say for dropout that does not ask for the mode: functions, and layers made on the spot.
@@ -43,11 +44,7 @@ _SURE = re.compile(
 )
 _DOUBTFUL = re.compile(DOUBTFUL.pattern.encode(), re.MULTILINE)
 _OURS = re.compile(rb"TML|torchmode")
-_NO_CODE = re.compile(
-    rb"""#[^\n]*|\"\"\"(?:[^\\]|\\.)*?\"\"\"|\'\'\'(?:[^\\]|\\.)*?\'\'\'"""
-    rb"""|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""",
-    re.DOTALL,
-)
+_NOT_CODE = re.compile(NOT_CODE.pattern.encode(), re.DOTALL)
 
 
 def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examination | None:
@@ -62,7 +59,7 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
         if names_torch(data):
             if at.suffix == ".ipynb" or _OURS.search(data):
                 return None
-            code = _NO_CODE.sub(b'""', data)
+            code = _NOT_CODE.sub(b'""', data)
             if _SURE.search(code) or any(word.encode() in code for word in told_moves()):
                 return None
             doubtful = _DOUBTFUL.search(code) is not None

@@ -24,7 +24,7 @@ from torchmode_lint.flow.places import Places, parents
 from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
-from torchmode_lint.text import NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
+from torchmode_lint.text import NOT_CODE, NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
 
 # Scopes of different files never share a number: values that cross files name their variables by it.
 _FIRST_SCOPES = itertools.count(0, 1_000_000)
@@ -34,11 +34,6 @@ _STACK_BYTES = 256 << 20
 _FRAMES = 100_000
 
 _PARSER_PLACE = re.compile(r"error at (\d+):(\d+)")
-# Strings and comments, so that only brackets are left; odd f-strings may be cut wrongly.
-_NOT_CODE = re.compile(
-    r"""'''(?:[^\\]|\\.)*?'''|\"""(?:[^\\]|\\.)*?\"""|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n\r]*""",
-    re.DOTALL,
-)
 _BRACKET = re.compile(r"[()\[\]{}]")
 
 # The size of new threads' stacks is one number for all threads.
@@ -194,7 +189,7 @@ def parse_source(data: bytes, shown: str) -> SourceFile:
 
 
 def _parse(text: str, encoding: str) -> cst.Module:
-    if _deepest_bracket(text) > DEEPEST_BRACKETS and _deepest_bracket(_NOT_CODE.sub("", text)) > DEEPEST_BRACKETS:
+    if _deepest_bracket(text) > DEEPEST_BRACKETS and _deepest_bracket(NOT_CODE.sub("", text)) > DEEPEST_BRACKETS:
         raise SourceError(f"brackets nested deeper than {DEEPEST_BRACKETS}, which Python refuses too")
     config: cst.PartialParserConfig = cst.PartialParserConfig(encoding=encoding)
     try:

@@ -12,6 +12,12 @@ UNREADABLE = "TML900"
 SYNTAX_ERROR = "TML902"
 NOT_TEXT = "TML903"
 
+# Strings and comments; odd f-strings may be cut wrongly.
+NOT_CODE = re.compile(
+    r"""'''(?:[^\\]|\\.)*?'''|\"""(?:[^\\]|\\.)*?\"""|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n\r]*""",
+    re.DOTALL,
+)
+
 _IMPORT = re.compile(r"[ \t]*(?:from|import)\b")
 _WORD = re.compile(r"\w+")
 _LINE_END = re.compile(r"\r\n|\r|\n")

@@ -223,11 +223,13 @@ def _zeros(
         return _NONE
     found: set[ev.Variable] = set()
     defaults = _zero_defaults(function)
+    events = [event for block in function.blocks for event in block.events]
+    rebound = {event.variable for event in events if isinstance(event, ev.Store)}
     for position, parameter in enumerate(parameters):
         value = given.get(parameter.name, given.get(position, 0 if parameter.name in defaults else None))
         if isinstance(value, (int, float)) and value == 0:
             found.add(ev.Variable(function.scope, parameter.name))
-    return frozenset(found)
+    return frozenset(found - rebound)
 
 
 def _zero_defaults(function: Code) -> set[str]:
