@@ -93,7 +93,9 @@ def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
         try:
             return _examined(source, at, loader)
         finally:
-            source.release()
+            for one in (source, *loader.project.sources.values()):  # trails may have led to others
+                if one is not None:
+                    one.release()
     except SourceError as error:
         return failed(path, error.code, error.message, error.line, error.column, error.cell)
     except (AssertionError, RecursionError) as error:
@@ -148,7 +150,6 @@ def _source(data: bytes, at: Path, project: Project) -> SourceFile:
 def findings(program: Program) -> list[Finding]:
     """What all rules say of a program, sorted; of several diagnostics of one rule at one place, the surest."""
     source = program.source
-    source.restore()
     return _in_order(_finding(each, source) for rule in ALL_RULES for each in rule.check(program))
 
 

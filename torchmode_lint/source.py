@@ -6,6 +6,7 @@ What costs time waits until it is asked for: lowering, positions and suppression
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 import sys
@@ -19,15 +20,18 @@ import libcst as cst
 
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
-from torchmode_lint.flow.lower import lower_file
+from torchmode_lint.flow.lower import give_up, lower_file
+from torchmode_lint.flow.nodes import Gone
+from torchmode_lint.flow.outline import Outline
 from torchmode_lint.flow.places import Places, parents
+from torchmode_lint.flow.scopes import PER_FILE
 from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
 from torchmode_lint.suppression import Suppressions
 from torchmode_lint.text import NOT_CODE, NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
 
 # Scopes of different files never share a number: values that cross files name their variables by it.
-_FIRST_SCOPES = itertools.count(0, 1_000_000)
+_FIRST_SCOPES = itertools.count(0, PER_FILE)
 
 DEEPEST_BRACKETS = 200  # Python's own limit
 _STACK_BYTES = 256 << 20
@@ -39,9 +43,6 @@ _BRACKET = re.compile(r"[()\[\]{}]")
 # The size of new threads' stacks is one number for all threads.
 _STACK_SIZE = threading.Lock()
 
-# Stands for any node of a tree that was given up.
-_GONE = cst.Pass()
-
 T = TypeVar("T")
 
 
@@ -49,17 +50,26 @@ class SourceFile:
     """One parsed file. `path` is as it is shown; `text` has the file's line ends but no byte order mark."""
 
     __slots__ = (
-        *("_code", "_ignores", "_lines", "_parents", "_places", "_suppressions", "_tree"),
+        *("_code", "_gone", "_ignores", "_lines", "_parents", "_places", "_suppressions", "_tree"),
         *("cells", "encoding", "path", "text"),
     )
 
-    def __init__(self, path: str, text: str, tree: cst.Module, encoding: str, cells: Cells | None = None) -> None:
+    def __init__(
+        self, path: str, text: str, tree: cst.Module | Outline, encoding: str, cells: Cells | None = None
+    ) -> None:
         self.path = path
         self.cells = cells  # of a notebook, whose spans are lines of the whole program until `placed`
         self.text = text
         self.encoding = encoding  # "utf-8-sig" with a byte order mark: encoding `text` gives the bytes again
-        self._tree: cst.Module | None = tree
+        self._gone = Gone(self.restore)
+        self._tree: cst.Module | None = None
         self._code: Code | None = None
+        if isinstance(tree, Outline):
+            first = next(_FIRST_SCOPES)
+            module = tree.tree()
+            self._code = _retried(lambda: lower_file(module, first, tree, self._gone))
+        else:
+            self._tree = tree
         self._lines: list[str] | None = None
         self._places: Places | None = None
         self._parents: dict[cst.CSTNode, cst.CSTNode] | None = None
@@ -92,10 +102,7 @@ class SourceFile:
         """Give up the tree, which takes most of the room, and with it the nodes that the lowered code refers to."""
         if self._code is None or self._tree is None:
             return
-        for code in self._code.walk():
-            code.node = _GONE
-            for event in (event for block in code.blocks for event in block.events):
-                object.__setattr__(event, "node", _GONE)
+        give_up(self._code.walk_lowered(), self._gone)
         self._tree = self._parents = self._places = None
 
     def restore(self) -> None:
@@ -105,10 +112,10 @@ class SourceFile:
         self._tree = _parse(self.text, self.encoding)
         again = _retried(lambda: lower_file(self.tree))
         for code, twin in zip(self._code.walk(), again.walk(), strict=True):
-            code.node = twin.node
+            code.syntax = twin.syntax
             for block, same in zip(code.blocks, twin.blocks, strict=True):
                 for event, made in zip(block.events, same.events, strict=True):
-                    object.__setattr__(event, "node", made.node)
+                    object.__setattr__(event, "syntax", made.syntax)
 
     @property
     def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:
@@ -165,11 +172,25 @@ class SourceFile:
 
 def read_source(path: Path, shown: str | None = None) -> SourceFile:
     """Reads and parses a file. Raises SourceError."""
+    return parse_source(_read(path), path.as_posix() if shown is None else shown)
+
+
+def outlined_source(path: Path) -> SourceFile:
+    """Reads a file whose functions are only parsed when they are asked for. Raises SourceError."""
+    text, encoding = decode(_read(path))
+    parse = functools.partial(_parse, encoding=encoding)
     try:
-        data = path.read_bytes()
+        outline = Outline(text, parse)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return SourceFile(path.as_posix(), text, parse(text), encoding)
+    return SourceFile(path.as_posix(), text, outline, encoding)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise SourceError(error.strerror or str(error), code=UNREADABLE) from error
-    return parse_source(data, path.as_posix() if shown is None else shown)
 
 
 def parse_source(data: bytes, shown: str) -> SourceFile:

@@ -14,6 +14,7 @@ from graphs import all_codes, corpus, events_of, lowered
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.events import Delete, Load, Store
 from torchmode_lint.flow.lower import lower_file
+from torchmode_lint.flow.scopes import numbered
 from torchmode_lint.source import SourceFile
 
 # The name of a function or class, and the names that its scope and its comprehensions bind. (Since Python 3.12
@@ -137,7 +138,7 @@ def test_first_iterable_is_evaluated_outside() -> None:
 def test_every_scope_of_a_file_has_numbers_of_its_own() -> None:
     text = "def f():\n    global x\n    x = y\n    def g():\n        return len(x)\n"
     file = lower_file(libcst.parse_module(text), 500)
-    assert [code.scope for code in all_codes(file)] == [500, 501, 502]
+    assert [code.scope for code in all_codes(file)] == [500, numbered(1, 500), numbered(1, 500) + 1]
     for code in all_codes(file):
         for event in events_of(code):
             if isinstance(event, Load) or (isinstance(event, Store) and event.variable.name == "x"):

@@ -16,7 +16,7 @@ from torchmode_lint.flow.cfg import Code
 from torchmode_lint.screen import PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path as FilePath
 
     from torchmode_lint.analysis.loader import Loaded, Loader
@@ -40,28 +40,28 @@ _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
 class Layered(Generic[K, V]):
     """A table over one that others share: `own` is what is written here.
 
-    `hidden`: what is not looked up below, so that a file that was imported before is read as if it had not been.
+    `hides`: what is not looked up below, so that a file that was imported before is read as if it had not been.
     """
 
-    __slots__ = ("below", "hidden", "own")
+    __slots__ = ("below", "hides", "own")
 
     def __init__(self, below: Mapping[K, V]) -> None:
         self.own: dict[K, V] = {}
         self.below = below
-        self.hidden: Collection[K] = ()
+        self.hides: Callable[[K], bool] = lambda _: False
 
     def get(self, key: K) -> V | None:
         found = self.own.get(key)
-        return self.below.get(key) if found is None and key not in self.hidden else found
+        return self.below.get(key) if found is None and not self.hides(key) else found
 
     def __getitem__(self, key: K) -> V:
-        return self.own[key] if key in self.own or key in self.hidden else self.below[key]
+        return self.own[key] if key in self.own or self.hides(key) else self.below[key]
 
     def __setitem__(self, key: K, value: V) -> None:
         self.own[key] = value
 
     def __contains__(self, key: K) -> bool:
-        return key in self.own or (key not in self.hidden and key in self.below)
+        return key in self.own or (key in self.below and not self.hides(key))
 
 
 class Codes:

@@ -87,8 +87,9 @@ class Interpreter(Codes):
     def open(self, source: SourceFile, path: Path) -> Loaded:
         """Make a file the one whose body is interpreted here."""
         context = self.enter(None, None, source.code)
-        self.globals.hidden = {name for name in self.globals.below if name.scope == source.code.scope}
-        self.class_of.hidden = self.defaults.hidden = self.classes.hidden = frozenset(source.code.walk())
+        file, scope = source.code, source.code.scope
+        self.globals.hides = lambda name: name.scope == scope
+        self.class_of.hides = self.defaults.hides = self.classes.hides = lambda code: code.file is file
         self.main = Loaded(source, path, context, self.globals)
         self.scopes[source.code.scope] = self.main
         self.sources[source.code] = source

@@ -199,10 +199,6 @@ class Loader:
 
     def _keep(self, run: Interpreter, code: Code) -> None:
         """What the body said of the codes of its own file."""
-        for inner in code.walk():
-            if inner in run.classes.own:
-                self.classes[inner] = run.classes.own[inner]
-            if inner in run.class_of.own:
-                self.class_of[inner] = run.class_of.own[inner]
-            if inner in run.defaults.own:
-                self.defaults[inner] = run.defaults.own[inner]
+        self.classes.update({inner: cls for inner, cls in run.classes.own.items() if inner.file is code})
+        self.class_of.update({inner: cls for inner, cls in run.class_of.own.items() if inner.file is code})
+        self.defaults.update({inner: values for inner, values in run.defaults.own.items() if inner.file is code})

@@ -248,7 +248,6 @@ class Program:
 
     def span(self, event: Event, context: Context) -> Span:
         source = self.source_of(context)
-        source.restore()
         return source.span(event.node, context.code)
 
     def note(self, point: Point, message: str) -> Note:

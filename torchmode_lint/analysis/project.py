@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.source import read_source
+from torchmode_lint.source import outlined_source
 from torchmode_lint.text import SourceError, imported_words
 from torchmode_lint.torch_api import told_words
 
@@ -138,13 +138,13 @@ class Project:
         return bases + [self.root / extra for extra in ("src", "lib") if (self.root / extra).is_dir()]
 
     def read(self, path: Path) -> SourceFile | None:
-        """The file, or None where it cannot be read; it is parsed and lowered once."""
+        """The file, or None where it cannot be read; it is parsed and lowered once, as far as is asked for."""
         if path in self.sources:
             return self.sources[path]
         source: SourceFile | None = None
         try:
             if path.stat().st_size <= MAX_FILE_BYTES:
-                source = read_source(path)
+                source = outlined_source(path)
         except (SourceError, OSError):
             pass
         self.sources[path] = source

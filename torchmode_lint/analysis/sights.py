@@ -60,7 +60,6 @@ class Watch:
 
 def _first_events(code: Code, source: SourceFile) -> frozenset[ev.Event]:
     """The events with which a line begins."""
-    source.restore()
     first: list[ev.Event] = []
     events = [event for block in code.blocks for event in block.events]
     made = [event for event in events if isinstance(event, ev.MakeFunction | ev.MakeClass)]

@@ -82,7 +82,7 @@ def _cut_carried(
         if found is None:
             return None
         place = found
-    a_tuple = _has_tuple(program, forward) if len(names) == 1 and names[0] in read(source) else False
+    a_tuple = _has_tuple(forward) if len(names) == 1 and names[0] in read(source) else False
     if a_tuple is None:
         return None
     if a_tuple:
@@ -92,14 +92,11 @@ def _cut_carried(
     return draft.fix(f"cut `{'`, `'.join(names)}` off the graph of this turn, which is not trained further", safe=False)
 
 
-def _has_tuple(program: Program, forward: Forward) -> bool | None:
+def _has_tuple(forward: Forward) -> bool | None:
     """Whether the state that a recurrent module hands on is a tuple of tensors; None where that is not known."""
     module = forward.module
     if module.cls is not None:
-        return any(
-            isinstance(at, cst.Name) and at.value in ("LSTM", "LSTMCell")
-            for at in walk(regions.node_of(program, module.cls.code))
-        )
+        return any(isinstance(at, cst.Name) and at.value in ("LSTM", "LSTMCell") for at in walk(module.cls.code.node))
     kind = module.name.rpartition(".")[2]
     return kind.startswith("LSTM") if kind.startswith(("LSTM", "GRU", "RNN")) else None
 

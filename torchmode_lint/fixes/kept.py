@@ -37,7 +37,7 @@ def cut(program: Program, kept: Kept, *, sure: bool) -> Fix | None:
             return None
         draft.replace(added, f"{{name: value.detach() for name, value in {added.value}.items()}}")
         return draft.fix(f"keep what is in `{added.value}` without its graph", safe=False)
-    given = _given(program, kept.context, added)
+    given = _given(kept.context, added)
     if given is not None:
         added = given[1]
         if added is None or not program.here(given[0]):
@@ -90,7 +90,7 @@ def _returns_tensors(program: Program, cls: Class) -> bool:
         root, _, rest = (name or "").partition(".")
         return root in words or (root in attributes and bool(rest) and not cls.method(rest))
 
-    body = list(walk(regions.node_of(program, code), own=True))
+    body = list(walk(code.node, own=True))
     assignments = [assigned(at) for at in body if isinstance(at, cst.SimpleStatementLine)]
     returned = [at.value for at in body if isinstance(at, cst.Return)]
     return bool(returned) and all(
@@ -131,9 +131,7 @@ def _added(syntax: Syntax, node: cst.CSTNode) -> cst.BaseExpression | None:
     return None
 
 
-def _given(
-    program: Program, context: Context, added: cst.BaseExpression
-) -> tuple[Context, cst.BaseExpression | None] | None:
+def _given(context: Context, added: cst.BaseExpression) -> tuple[Context, cst.BaseExpression | None] | None:
     """The caller and what it gave, where what is added is a parameter of a function; None where it is none."""
     own = {parameter.name for parameter in context.code.parameters}
     if context.code.parent is not None and context.code.parent.kind == "class":
@@ -141,9 +139,7 @@ def _given(
     parameters = read(added) & own
     if not parameters or context.parent is None:
         return None
-    values = [
-        value for value in (regions.argument(program, context, name) for name in parameters) if not _is_plain(value)
-    ]
+    values = [value for value in (regions.argument(context, name) for name in parameters) if not _is_plain(value)]
     return context.parent, values[0] if len(values) == 1 else None
 
 

@@ -17,7 +17,6 @@ from torchmode_lint.fixes.syntax import Place, Syntax, binds, dotted, walk
 if TYPE_CHECKING:
     from torchmode_lint.analysis.program import Forward, Program
     from torchmode_lint.analysis.values import Context
-    from torchmode_lint.flow.cfg import Code
 
 _PASSABLE = (cst.For, cst.While, cst.With)
 _ESCAPES = (cst.Return, cst.Yield, cst.Break, cst.Continue)
@@ -47,12 +46,6 @@ def _trainings(program: Program) -> Iterator[Point]:
     for context in program.blind_backwards:
         if context.call is not None and context.parent is not None:
             yield Point(context.call, context.parent)
-
-
-def node_of(program: Program, code: Code) -> cst.CSTNode:
-    """The syntax of a code, whichever file of the project it is in: only then do its events have theirs."""
-    (program.sources.get(code.file) or program.source).restore()
-    return code.node
 
 
 def nodes_of(program: Program, point: Point) -> Iterator[cst.CSTNode]:
@@ -130,17 +123,15 @@ def _outside(program: Program, name: str, context: Context) -> str | None:
     if root not in {parameter.name for parameter in code.parameters}:
         shared = code.parent is not None and root not in code.locals and program.here(context)
         return name if shared and context.parent is not None and root not in context.parent.code.locals else None
-    value = argument(program, context, root)
+    value = argument(context, root)
     outer = None if value is None else dotted(value)
     return None if outer is None else f"{outer}{dot}{rest}"
 
 
-def argument(program: Program, context: Context, name: str) -> cst.BaseExpression | None:
+def argument(context: Context, name: str) -> cst.BaseExpression | None:
     """The expression that was given for a parameter of a function, unless the function binds that anew."""
     code, call = context.code, context.call
-    function = node_of(program, code)
-    if context.parent is not None:
-        node_of(program, context.parent.code)
+    function = code.node
     if call is None or not isinstance(function, cst.FunctionDef) or not isinstance(call.node, cst.Call):
         return None
     if binds(function.body, name) or any(arg.star for arg in call.node.args):

@@ -20,7 +20,7 @@ from torchmode_lint.flow.tidy import tidy
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event, Register, Variable
-    from torchmode_lint.flow.lower import Lowering
+    from torchmode_lint.flow.lower import Lowering, Part
     from torchmode_lint.flow.scopes import Scope
 
 
@@ -55,15 +55,17 @@ class Builder:
         "frames",
         "handlers",
         "loops",
+        "part",
         "registers",
         "returned",
         "scope",
     )
 
-    def __init__(self, code: Code, scope: Scope, file: Lowering) -> None:
+    def __init__(self, code: Code, scope: Scope, file: Lowering, part: Part) -> None:
         self.code = code
         self.scope = scope
         self.file = file
+        self.part = part
         self.handlers: tuple[Block, ...] = ()
         self.loops: tuple[Block, ...] = ()
         self.frames: list[LoopFrame | CleanupFrame] = []
@@ -79,8 +81,8 @@ class Builder:
         return self.registers - 1
 
     def index(self) -> int:
-        self.file.events += 1
-        return self.file.events - 1
+        self.part.events += 1
+        return self.part.events - 1
 
     def emit(self, event: Event) -> None:
         self.block.events.append(event)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from torchmode_lint.flow.nodes import Gone
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import libcst
 
@@ -109,6 +111,9 @@ class Parameter:
     has_default: bool = False
 
 
+_INSIDE = ("blocks", "codes", "is_generator", "locals", "shared")
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Code:
     """The file (`kind` "file"), a function, a lambda or a class body, lowered.
@@ -116,6 +121,8 @@ class Code:
     `qualname` is dotted from the file ("Trainer.fit.closure", "" for the file). `shared` are the
     registers read in another block than the one that wrote them: only these need to live in a state
     between blocks. `codes` are the codes made directly inside, in order.
+
+    What is inside a function may be `put_off`: it is lowered when it is asked for.
     """
 
     kind: str
@@ -123,7 +130,7 @@ class Code:
     qualname: str
     scope: int
     parent: Code | None
-    node: libcst.CSTNode
+    syntax: libcst.CSTNode | Gone
     parameters: tuple[Parameter, ...] = ()
     blocks: list[Block] = field(default_factory=list)
     codes: list[Code] = field(default_factory=list)
@@ -132,9 +139,34 @@ class Code:
     is_async: bool = False
     is_generator: bool = False
     decorators: tuple[str, ...] = ()
+    _lower: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"{self.kind} {self.qualname}".rstrip()
+
+    def __getattr__(self, name: str) -> object:
+        """What is inside, at the first time that it is asked for: a slot that is not filled leads here."""
+        if name not in _INSIDE or self._lower is None:
+            raise AttributeError(name)
+        lower, self._lower = self._lower, None
+        self.blocks, self.codes, self.is_generator = [], [], False
+        lower()
+        return getattr(self, name)
+
+    def put_off(self, lower: Callable[[], None]) -> None:
+        """Leave what is inside to `lower`."""
+        if self._lower is None:
+            for name in _INSIDE:
+                delattr(self, name)
+        self._lower = lower
+
+    @property
+    def is_put_off(self) -> bool:
+        return self._lower is not None
+
+    @property
+    def node(self) -> libcst.CSTNode:
+        return self.syntax.back(self) if isinstance(self.syntax, Gone) else self.syntax
 
     @property
     def entry(self) -> Block:
@@ -161,3 +193,9 @@ class Code:
         yield self
         for inner in self.codes:
             yield from inner.walk()
+
+    def walk_lowered(self) -> Iterator[Code]:
+        """The same without what is inside those that are put off."""
+        yield self
+        for inner in () if self.is_put_off else self.codes:
+            yield from inner.walk_lowered()

@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from torchmode_lint.flow.nodes import Gone
+
 if TYPE_CHECKING:
     import libcst
 
@@ -35,13 +37,17 @@ class Variable(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Event:
-    """Base of all events. `index` counts up through the whole file, in order of lowering."""
+    """Base of all events. `index` counts up in order of lowering, functions last; no two of a file share one."""
 
     index: int
-    node: libcst.CSTNode
+    syntax: libcst.CSTNode | Gone
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.index}"
+
+    @property
+    def node(self) -> libcst.CSTNode:
+        return self.syntax.back(self) if isinstance(self.syntax, Gone) else self.syntax
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -27,7 +27,7 @@ _KINDS: dict[type[cst.CSTNode], str] = {
 def _comprehension(b: Builder, node: cst.ListComp | cst.SetComp | cst.DictComp | cst.GeneratorExp) -> Register:
     container = build(b, node, _KINDS[type(node)], ())
     outside, outer_loops = b.scope, b.loops
-    inside = b.file.inner_scope("comprehension", node, outside)
+    inside = b.file.inner_scope("comprehension", node, b)
     back = after = b.fresh()
     part: cst.CompFor | None = node.for_in
     while part is not None:

@@ -73,7 +73,7 @@ def type_scope(b: Builder, node: cst.CSTNode, parameters: cst.TypeParameters | N
     """The scope a definition's type parameters make around it; the present one if it has none."""
     if parameters is None:
         return b.scope
-    scope = b.file.inner_scope("types", node, b.scope)
+    scope = b.file.inner_scope("types", node, b)
     for parameter in parameters.params:
         scope.bind(parameter.param.name.value)
     return scope

@@ -7,9 +7,10 @@ from dataclasses import fields
 
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
+from torchmode_lint.flow.scopes import shown
 
 _INFIX = (ev.Binary, ev.InPlace, ev.Compare)
-_HIDDEN = {"index", "node", "dst"}
+_HIDDEN = {"index", "syntax", "dst"}
 
 
 def to_text(code: cfg.Code, nested: bool = False) -> str:
@@ -63,8 +64,8 @@ def _describe(event: ev.Event) -> str:
             return f"from {'.' * event.level}{event.module} import {event.name}"
         case ev.Leave():
             return f"leave r{event.manager}"
-    shown = (_field(getattr(event, field.name)) for field in fields(event) if field.name not in _HIDDEN)
-    return " ".join([kind, *(text for text in shown if text)])
+    written = (_field(getattr(event, field.name)) for field in fields(event) if field.name not in _HIDDEN)
+    return " ".join([kind, *(text for text in written if text)])
 
 
 def _shortened(text: str) -> str:
@@ -74,7 +75,7 @@ def _shortened(text: str) -> str:
 def _field(value: object) -> str:
     match value:
         case ev.Variable():
-            return f"{value.name}@{value.scope}"
+            return f"{value.name}@{shown(value.scope)}"
         case bool():
             return "delegate" if value else ""
         case int():
@@ -87,12 +88,12 @@ def _field(value: object) -> str:
 
 
 def _arguments(arguments: tuple[ev.Argument, ...], keys: tuple[int | None, ...] = ()) -> str:
-    shown = []
+    written = []
     for number, argument in enumerate(arguments):
         key = keys[number] if number < len(keys) else None
         name = f"{argument.keyword}=" if argument.keyword else "" if key is None else f"r{key}: "
-        shown.append(f"{name}{argument.star}r{argument.src}")
-    return ", ".join(shown)
+        written.append(f"{name}{argument.star}r{argument.src}")
+    return ", ".join(written)
 
 
 def _decorated(decorators: tuple[int, ...]) -> str:
@@ -148,9 +149,9 @@ def _text_lines(code: cfg.Code) -> Iterator[str]:
 
 def _title(code: cfg.Code) -> str:
     stars = {"*": "*", "**": "**"}
-    shown = [stars.get(p.kind, "") + p.name + ("=" if p.has_default else "") for p in code.parameters]
-    words = ["async"] * code.is_async + [code.kind, code.qualname + (f"({', '.join(shown)})" if shown else "")]
-    return " ".join(word for word in words if word) + f" @{code.scope}"
+    names = [stars.get(p.kind, "") + p.name + ("=" if p.has_default else "") for p in code.parameters]
+    words = ["async"] * code.is_async + [code.kind, code.qualname + (f"({', '.join(names)})" if names else "")]
+    return " ".join(word for word in words if word) + f" @{shown(code.scope)}"
 
 
 def _codes(code: cfg.Code, nested: bool) -> Iterator[cfg.Code]:

@@ -4,6 +4,9 @@ A name may be used before the statement that makes it local, so a `Scope` gives 
 while the file is lowered, and `settle` puts that of its owner in its place when all bindings are known: the
 tree need not be walked twice. No code past lowering sees an unsettled variable.
 
+No two scopes of a run have the same number. A function that is in no other numbers its own, so that they do not depend
+on when it is lowered.
+
 Not modelled: mangling of private names, and a class body's fall back to the enclosing scopes for a
 name that it binds only later (`x = x`).
 """
@@ -15,7 +18,23 @@ from typing import TYPE_CHECKING
 from torchmode_lint.flow.events import Annotate, Delete, Load, Store, Variable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from torchmode_lint.flow.cfg import Code
+
+PER_PART = 1 << 16
+PER_FILE = 1 << 40
+
+
+def numbered(part: int, first: int) -> int:
+    """The first number of a part of a file whose own scope has the number `first`."""
+    return first + part * PER_PART
+
+
+def shown(number: int) -> str:
+    """A scope's number for people: that of the part, and within it."""
+    part, inner = divmod(number % PER_FILE, PER_PART)
+    return f"{part}.{inner}" if inner else str(part)
 
 
 class Scope:
@@ -57,15 +76,18 @@ class Scope:
         return frozenset(self.bound - self.globals - self.nonlocals)
 
 
-def settle(scopes: list[Scope], file: Code) -> None:
-    """Gives every variable in a file's events its owner. `scopes` are all of the file's, its own first."""
+def settle(scopes: Iterable[Scope], codes: Iterable[Code], by_number: Mapping[int, Scope], file: int) -> None:
+    """Gives every variable in the events of some codes its owner.
+
+    `scopes` are those of the codes; `by_number` has all scopes of the file, whose own has the number `file`.
+    """
     settled: dict[Variable, Variable] = {}
     for scope in scopes:
         for name, variable in list(scope.variables.items()):
-            owner = _owner(scope, name, scopes[0].number)
+            owner = _owner(scope, name, file)
             if owner != variable.scope:
-                settled[variable] = scopes[owner - scopes[0].number].use(name)
-    for code in file.walk():
+                settled[variable] = by_number[owner].use(name)
+    for code in codes:
         for block in code.blocks:
             for event in block.events:
                 if isinstance(event, Load | Store | Delete | Annotate) and event.variable in settled:

@@ -1,0 +1,148 @@
+"""Files whose functions are parsed when they are asked for: they are lowered to what the whole file is lowered to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from graphs import all_codes, corpus, events_of
+
+from torchmode_lint.flow.cfg import Code
+from torchmode_lint.flow.render import to_text
+from torchmode_lint.source import SourceFile, outlined_source, read_source
+
+ODD = '''\
+# before
+import torch
+
+x = 1; y = 2
+
+@decorated(x)  # a comment
+def f(a, b=[1,
+            2], *, c: "torch.Tensor" = None) -> None:  # another
+    # not a statement
+    """Documented."""
+
+    def inner():
+        return a
+
+    return inner
+    # after
+
+def one_line(): return 1
+
+def text(a="""
+"""): return a
+
+class C(Base, key=x):
+    """About it."""
+    field: int = 3
+
+    @property
+    @wraps(f)
+    def p(self):
+        @once
+        def g(): yield self
+        return g
+
+    async def q(self):
+    \tasync with self as z:
+    \t\tawait z
+    \treturn [w async for w in z]
+
+    class D:
+        def r(self):
+            global x
+            x = lambda: (yield)
+        if x:
+            def s(self): pass
+        else:
+            def s(self):
+                return super().s()
+
+try:
+    def t():
+        nonlocal_ = y
+        return """
+def not_a_function():
+    return 1
+"""
+except Error:
+    def t():
+        raise
+finally:
+    def u():
+        pass
+\x0c
+for x in y:
+    def v(n=x):
+        match n:
+            case {"a": 1}:
+                return n
+        17
+def number():
+    17
+def last():
+    return (x :=
+            1)'''
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
+def test_odd_text(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(ODD.replace("\n", end).encode())
+    same(path)
+
+
+def test_files_of_others() -> None:
+    for whole in corpus()[::3]:
+        alike(outlined_source(Path(whole.path)), whole)
+
+
+def test_what_is_asked_for_is_all_that_is_lowered(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(ODD)
+    file = outlined_source(path).code
+    later = {code.qualname for code in file.walk_lowered() if code.is_put_off}
+    assert later == {"f", "C.p", "C.q", "C.D.r", "C.D.s", "t", "u", "v", "number", "last"}
+    f = next(code for code in file.codes if code.name == "f")
+    assert [parameter.name for parameter in f.parameters] == ["a", "b", "c"] and f.is_put_off
+    assert [inner.qualname for inner in f.codes] == ["f.inner"]
+    assert {code.qualname for code in file.walk_lowered() if code.is_put_off} == later - {"f"}
+
+
+def test_a_function_that_libcst_cannot_read_never_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("def f():\n    return 1\ndef g():\n    return 2\n")
+    source = outlined_source(path)
+    monkeypatch.setattr("torchmode_lint.flow.outline._HEAD", "def (:\n")
+    f, _ = source.code.codes
+    assert "raise" in to_text(f) and "return" not in to_text(f)
+
+
+def same(path: Path) -> None:
+    """Whatever is asked for first, an outlined file is what the whole file is, to numbers, names and places."""
+    whole = read_source(path)
+    for turn in (1, -1):
+        outlined = outlined_source(path)
+        for code in list(outlined.code.walk_lowered())[::turn]:
+            assert code.blocks
+        alike(outlined, whole)
+    for code, twin in zip(all_codes(outlined.code), all_codes(whole.code), strict=True):
+        for event, other in zip(events_of(code), events_of(twin), strict=True):
+            assert outlined.span(event.node, code) == whole.span(other.node, twin)
+
+
+def alike(outlined: SourceFile, whole: SourceFile) -> None:
+    assert to_text(outlined.code, nested=True) == to_text(whole.code, nested=True)
+    assert described(outlined.code) == described(whole.code)
+
+
+def described(file: Code) -> list[object]:
+    return [
+        (
+            *(code.qualname, code.parameters, code.decorators, code.locals, code.shared),
+            *(code.is_async, code.is_generator, [event.index for event in events_of(code)]),
+        )
+        for code in all_codes(file)
+    ]

@@ -1,0 +1,94 @@
+"""A file without the bodies of its functions, each of which is parsed when it is asked for.
+
+Most of an imported file is never looked at, and libcst takes ten times as long to parse a file as Python's own parser,
+which says here where the bodies are. A number stands in the place of each; functions inside functions stay in these,
+and those on one line stay where they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import libcst as cst
+
+from torchmode_lint.text import SourceError
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_HEAD = "def _():\n"
+_UNREADABLE = "def _():\n    raise\n"  # of a function that libcst cannot read: nothing is known of what comes after it
+
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Outline:
+    """`text` is that of the file with numbers for bodies. `parse` makes a tree of such a text, or raises SourceError.
+
+    Raises what `ast.parse` does where Python's own parser refuses the file.
+    """
+
+    __slots__ = ("_bodies", "_lines", "_parse", "text")
+
+    def __init__(self, text: str, parse: Callable[[str], cst.Module]) -> None:
+        self._parse = parse
+        self._lines = _LINE.findall(text)
+        self._bodies: list[tuple[int, int, bool]] = []  # from which line to which, and whether of an async function
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+        self.text = "".join(self._written(tree))
+
+    def tree(self) -> cst.Module:
+        return self._parse(self.text)
+
+    def number_of(self, node: cst.CSTNode) -> int | None:
+        """The number that stands for the body of a function."""
+        match node:
+            case cst.FunctionDef(body=cst.IndentedBlock([cst.SimpleStatementLine([cst.Expr(cst.Integer(number))])])):
+                return int(number)
+        return None
+
+    def body(self, number: int) -> cst.BaseSuite:
+        """What a number stands for."""
+        start, end, is_async = self._bodies[number]
+        try:
+            tree = self._parse("async " * is_async + _HEAD + "".join(self._lines[start:end]))
+        except SourceError:
+            tree = self._parse(_UNREADABLE)
+        (function,) = tree.body
+        assert isinstance(function, cst.FunctionDef)
+        return function.body
+
+    def _written(self, tree: ast.Module) -> Iterator[str]:
+        written = 0  # how many lines are
+        for function in _functions(tree):
+            first = function.body[0]
+            start = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
+            line = self._lines[start]
+            indent = line[: len(line) - len(line.lstrip())]
+            if start == function.lineno - 1 or not _begins(line, first):
+                continue  # on the line of the head, or on the last of it
+            yield from self._lines[written:start]
+            yield f"{indent}{len(self._bodies)}\n"
+            written = function.end_lineno or start + 1
+            self._bodies.append((start, written, isinstance(function, ast.AsyncFunctionDef)))
+        yield from self._lines[written:]
+
+
+def _functions(node: ast.AST) -> Iterator[_Function]:
+    """The functions that are in no other."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _Function):
+            yield child
+        elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            yield from _functions(child)
+
+
+def _begins(line: str, statement: ast.stmt) -> bool:
+    """Whether a statement, or its first decorator, is the first thing on a line."""
+    if getattr(statement, "decorator_list", ()):
+        return line.lstrip().startswith("@")
+    return not line.encode("utf-8", "surrogatepass")[: statement.col_offset].strip()
