@@ -5,6 +5,7 @@ Nothing is interpreted here; `classes` says the same of classes.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torchmode_lint.analysis import values as v
@@ -34,6 +35,7 @@ V = TypeVar("V")
 _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 
 
+_WORD = re.compile(r"[^\W\d]\w*")
 _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
 
 
@@ -241,13 +243,16 @@ class Codes:
         return known
 
     def reads(self, code: Code) -> frozenset[str]:
-        """The names of a code's own scope that the codes inside it read."""
+        """The names of a code's own scope that the codes inside it read, and may be others."""
         known = self._reads.get(code)
         if known is None:
             names: set[str] = set()
-            pending = list(code.codes)
+            pending = list(code.codes) if code.kind != "class" else []  # whose names no function in it sees
             while pending:
                 at = pending.pop()
+                if at.is_put_off:
+                    names.update(_WORD.findall(at.text))
+                    continue
                 pending += at.codes
                 for block in at.blocks:
                     for event in block.events:

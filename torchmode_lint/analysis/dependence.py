@@ -256,7 +256,7 @@ def _zero_unless_given(code: Code) -> dict[int, object]:
                 for parameter, default in zip(function.code.parameters, function.defaults, strict=False)
                 if default is not None and literals.get(default) == 0
             }
-            events = [event for block in function.code.blocks for event in block.events]
+            events = [event for block in function.code.blocks for event in block.events] if zero else []
             found |= {e.dst: _UNSURE for e in events if isinstance(e, ev.Load) and e.variable in zero}
     return found
 

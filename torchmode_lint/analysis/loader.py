@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.source import SourceFile
 
-MAX_KEPT = 5_500_000  # characters of files: a lowered file takes some thirty times as much memory
+MAX_KEPT = 20_000_000  # characters of files, most of which are never lowered
 MAX_CALLED = 2_000  # events of an imported file's body after which it calls nothing more
 
 

@@ -154,6 +154,8 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
         own = {f"self.{inner.name}" for inner in code.codes}
         for base in list(cls.line())[1:]:
             for method in base.code.codes if base.code.file is not source.code else ():
+                if method.is_put_off and sum(inner.name in method.text for inner in code.codes) < 2:
+                    continue  # nor is it lowered
                 if method.kind == "function" and method.name != "__init__" and f"self.{method.name}" not in own:
                     calls = {name for name, call in named_callees(method) if call is not None}
                     if len(calls & own) > 1:

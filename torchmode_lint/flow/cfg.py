@@ -122,7 +122,7 @@ class Code:
     registers read in another block than the one that wrote them: only these need to live in a state
     between blocks. `codes` are the codes made directly inside, in order.
 
-    What is inside a function may be `put_off`: it is lowered when it is asked for.
+    What is inside a function may be `put_off`: it is lowered when it is asked for. Until then `text` is its body.
     """
 
     kind: str
@@ -140,6 +140,7 @@ class Code:
     is_generator: bool = False
     decorators: tuple[str, ...] = ()
     _lower: Callable[[], None] | None = None
+    _text: Callable[[], str] | None = None
 
     def __repr__(self) -> str:
         return f"{self.kind} {self.qualname}".rstrip()
@@ -148,21 +149,25 @@ class Code:
         """What is inside, at the first time that it is asked for: a slot that is not filled leads here."""
         if name not in _INSIDE or self._lower is None:
             raise AttributeError(name)
-        lower, self._lower = self._lower, None
+        lower, self._lower, self._text = self._lower, None, None
         self.blocks, self.codes, self.is_generator = [], [], False
         lower()
         return getattr(self, name)
 
-    def put_off(self, lower: Callable[[], None]) -> None:
+    def put_off(self, lower: Callable[[], None], text: Callable[[], str]) -> None:
         """Leave what is inside to `lower`."""
-        if self._lower is None:
-            for name in _INSIDE:
-                delattr(self, name)
-        self._lower = lower
+        for name in _INSIDE:
+            delattr(self, name)
+        self._lower, self._text = lower, text
 
     @property
     def is_put_off(self) -> bool:
         return self._lower is not None
+
+    @property
+    def text(self) -> str:
+        """The body of a function that is put off, nothing of others."""
+        return "" if self._text is None else self._text()
 
     @property
     def node(self) -> libcst.CSTNode:

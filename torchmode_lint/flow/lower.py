@@ -86,7 +86,8 @@ class Lowering:
         if number is None:
             self._pending.append((code, part, body))
         else:
-            code.put_off(partial(self._fill, code, part, number))
+            assert self.outline is not None
+            code.put_off(partial(self._fill, code, part, number), partial(self.outline.text_of, number))
         return code
 
     def run(self, code: Code, part: Part, body: Callable[[Builder], None]) -> None:
@@ -99,6 +100,8 @@ class Lowering:
     def run_pending(self) -> None:
         while self._pending:
             self.run(*self._pending.popleft())
+        self._codes.clear()  # and with them the nodes
+        self._inner.clear()
 
     def settle(self, *parts: Part) -> None:
         """Find the owners of the variables in some parts, or in all that are lowered."""

@@ -51,11 +51,16 @@ class Outline:
                 return int(number)
         return None
 
+    def text_of(self, number: int) -> str:
+        """The lines that a number stands for."""
+        start, end, _ = self._bodies[number]
+        return "".join(self._lines[start:end])
+
     def body(self, number: int) -> cst.BaseSuite:
         """What a number stands for."""
-        start, end, is_async = self._bodies[number]
+        is_async = self._bodies[number][2]
         try:
-            tree = self._parse("async " * is_async + _HEAD + "".join(self._lines[start:end]))
+            tree = self._parse("async " * is_async + _HEAD + self.text_of(number))
         except SourceError:
             tree = self._parse(_UNREADABLE)
         (function,) = tree.body
