@@ -13,6 +13,7 @@ from commands import EXAMPLES, FIXTURES, ROOT, run
 from torchmode_lint.analysis import analyse, interpreter
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.values import told_apart
 from torchmode_lint.config import Options
 from torchmode_lint.diagnostic import Confidence, Diagnostic
 from torchmode_lint.engine import check_bytes, on_deep_stack
@@ -346,3 +347,20 @@ def test_the_seed_of_hashes_changes_nothing() -> None:
     findings = [json.loads(text)["findings"] for text in outputs]
     assert findings[0] == findings[1]
     assert findings[0]
+
+
+ONE_OF_SEVERAL = """
+def main(loader, kind):
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    losses = [nn.MSELoss(), nn.L1Loss(), nn.Sequential(nn.Linear(2, 1), nn.Dropout()), nn.Linear(2, 1)]
+    loss_of = losses[kind]
+    for x in loader:
+        loss_of(net(x)).backward()
+        print(loss_of(net(x)).item())
+"""
+
+
+def test_what_is_observed_of_one_of_several_objects_comes_in_the_same_order_each_time() -> None:
+    programs = [interpret(ONE_OF_SEVERAL) for _ in range(8)]  # all are kept, so that no two share addresses
+    orders = {tuple(told_apart(forward.identity) for forward in program.forwards) for program in programs}
+    assert len(orders) == 1 and len(set(*orders)) == 3

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 def call(frame: Frame, event: Call) -> None:
     """Interpret a call event: the result goes to its register, on this path or on forks of it."""
     arguments = evaluated(frame, event)
-    callees = sorted(frame.raw(event.func), key=_order)
+    callees = list(frame.raw(event.func))
+    if len(callees) > 1:
+        callees.sort(key=_order)
     if frame.run.recording:
         _note_droppable(frame, event, callees, arguments)
     if not callees:
@@ -88,8 +90,8 @@ def _note_droppable(frame: Frame, event: Call, callees: list[Atom], arguments: A
             frame.run.dropped[key] = (name, "tensor")
 
 
-def _order(atom: Atom) -> tuple[int, str]:
-    return (0 if isinstance(atom, (Func, Cls, Obj)) else 1, type(atom).__name__)
+def _order(atom: Atom) -> tuple[int, str, str]:
+    return (0 if isinstance(atom, (Func, Cls, Obj)) else 1, type(atom).__name__, v.told_apart(atom))
 
 
 def evaluated(frame: Frame, event: Call) -> Arguments:

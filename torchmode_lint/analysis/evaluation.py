@@ -185,8 +185,10 @@ def has_adversary(program: Program, forward: Forward) -> bool:
 
     Its samples are looked at in train mode by convention.
     """
-    modules = {f.key: f.identity for f in program.forwards}
-    trained = [{modules[key] for key, _ in backward.graphs if key in modules} for backward in program.backwards]
+    modules: dict[Key, set[Identity]] = {}  # a call may be of one of several
+    for f in program.forwards:
+        modules.setdefault(f.key, set()).add(f.identity)
+    trained = [set().union(*(modules.get(key, ()) for key, _ in one.graphs)) for one in program.backwards]
     beside = set().union(*(one for one in trained if forward.identity in one)) - {forward.identity}
     return any(beside & one for one in trained if forward.identity not in one)
 

@@ -203,6 +203,30 @@ class Anything:
 Atom: TypeAlias = "Const | Obj | Tensor | Tup | Func | Cls | Ext | Bound | Param | File | Imported | Super | Anything"
 Value: TypeAlias = "frozenset[Atom]"
 
+
+def told_apart(one: object) -> str:
+    """Words that tell an atom or an identity from others, in every run the same: to put them in order."""
+    match one:
+        case Obj(identity) | Param(identity):
+            return told_apart(identity)
+        case Site(event, context, age):
+            return f"{getattr(event, 'index', 0):020} {age} {told_apart(context)}"
+        case Path(base, step):
+            return f"{told_apart(base)}.{step}"
+        case Context():
+            return " ".join(f"{at.code.qualname} {at.call.index if at.call else ''}" for at in one.chain())
+        case Cls(cls):
+            return cls.code.qualname
+        case Ext(name):
+            return name
+        case Bound(owner, name):
+            return f"{told_apart(owner)}.{name}"
+        case Imported(path, name):
+            return f"{path} {name}"
+    code: Code | None = getattr(one, "code", None)  # of a function, or of a class that stands for its objects
+    return "" if code is None else code.qualname
+
+
 ANY = Anything()
 TOP: Value = frozenset({ANY})
 EMPTY: Value = frozenset()
