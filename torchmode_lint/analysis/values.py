@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from torchmode_lint.flow.events import Event
 from torchmode_lint.protocol import Truth
 
 if TYPE_CHECKING:
@@ -209,10 +210,16 @@ def told_apart(one: object) -> str:
     match one:
         case Obj(identity) | Param(identity):
             return told_apart(identity)
-        case Site(event, context, age):
-            return f"{getattr(event, 'index', 0):020} {age} {told_apart(context)}"
         case Path(base, step):
             return f"{told_apart(base)}.{step}"
+        case Site(event, context, age):
+            return f"{told_apart(event)} {age} {told_apart(context)}"
+        case Event(index):
+            return f"{index:020}"
+        case tuple():  # what an event makes several of
+            return " ".join(map(told_apart, one))
+        case str() | int():
+            return str(one)
         case Context():
             return " ".join(f"{at.code.qualname} {at.call.index if at.call else ''}" for at in one.chain())
         case Cls(cls):
