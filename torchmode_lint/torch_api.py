@@ -460,6 +460,20 @@ def effect_of(name: str) -> Effect:
     return Effect.UNKNOWN
 
 
+_MAKING = frozenset(
+    {
+        *(Effect.LAYER, Effect.STATELESS, Effect.DEPENDENT, Effect.DROPPING, Effect.DROPPED, Effect.RUNNING),
+        *(Effect.CONTAINER, Effect.FACTORY, Effect.PRETRAINED, Effect.LOADED, Effect.TRACE, Effect.TO_TRAIN),
+        *(Effect.TO_EVAL, Effect.LIBRARY, Effect.OPTIMIZER),
+    }
+)
+
+
+def may_make_modules(name: str) -> bool:
+    """Whether an external name is of a module, of what makes or owns some, or of a namespace with such names."""
+    return (_PREFIXES.get(f"{name}.") or effect_of(name)) in _MAKING
+
+
 def _is_class(name: str) -> bool:
     last = name.rpartition(".")[2]
     return last[:1].isupper() and not last.endswith("Tensor")

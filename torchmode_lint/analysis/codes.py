@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.mentions import Plain, moves, plain
@@ -15,9 +16,10 @@ from torchmode_lint.analysis.outputs import Output, output_of
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.screen import PROTOCOL
+from torchmode_lint.torch_api import may_make_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path as FilePath
 
     from torchmode_lint.analysis.loader import Loaded, Loader
@@ -35,6 +37,8 @@ V = TypeVar("V")
 _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "set_grad_enabled")
 
 
+# A file of modules, or of what makes some, speaks of these.
+_MODULES = re.compile(r"\bforward\b|\bModule\b|\bnn\b")
 _WORD = re.compile(r"[^\W\d]\w*")
 _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
 
@@ -170,18 +174,59 @@ class Codes:
             case _:
                 return None
 
-    def elsewhere(self, code: Code, name: str) -> Code | None:
-        """The function or class of another file that a name means, if that file makes moves of the protocol."""
+    def elsewhere(self, code: Code, name: str, *, modules: bool = False) -> Code | None:
+        """The function or class of another file that a name means, if that file makes moves of the protocol.
+
+        `modules`: or if it speaks of modules.
+        """
         value = self.name(ev.Variable(code.file.scope, name.partition(".")[0]))
         atom = None if value is None else v.single(value)
-        if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, PROTOCOL):
-            return None
+        if isinstance(atom, v.Imported | v.File):
+            mentions = self.loader.project.mentions
+            if not (mentions(atom.path, PROTOCOL) or (modules and mentions(atom.path, _MODULES))):
+                return None
         if value is None or isinstance(atom, v.Ext):
             return None
         found = self.lookup(code, name)
         if isinstance(found, Class):
             found = found.code
         return found if isinstance(found, Code) and found.file is not code.file else None
+
+    def may_make_modules(self, code: Code, name: str) -> bool:
+        """Whether a name of a file may mean a module or an optimizer, or a class of these; functions are followed."""
+        first, *rest = name.split(".")
+        value = self.name(ev.Variable(code.file.scope, first))
+        return value is not None and self._of_modules(value, rest)
+
+    def _of_modules(self, value: Value, rest: Sequence[str] = (), deep: bool = False) -> bool:
+        """Whether something is, makes or holds modules; of files and packages, what they call by the names `rest`."""
+        for atom in value:
+            if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, _MODULES):
+                continue
+            match atom:
+                case v.Imported():
+                    found = self._of_modules(self.meaning(atom), rest, deep)
+                case v.File(path):
+                    found = bool(rest) and self._of_modules(self.meaning(v.Imported(path, rest[0])), rest[1:])
+                case v.Ext(package):
+                    found = may_make_modules(".".join((package, *rest)))
+                case v.Cls(cls):
+                    found = cls.is_module
+                case v.Tup(items):
+                    found = not deep and any(self._of_modules(item, deep=True) for item in items)
+                case v.Obj(identity):
+                    maker = _maker(identity)
+                    loaded = None if maker is None else self.scopes.get(maker.scope)
+                    record = None if loaded is None or loaded.state is None else loaded.state.heap.get(identity)
+                    if isinstance(record, r.Sequence | r.Mapping):
+                        found = not deep and self._of_modules(record.element, deep=True)
+                    else:
+                        found = record is not None
+                case _:
+                    found = False
+            if found:
+                return True
+        return False
 
     def matters(self, code: Code) -> bool:
         """Whether the file of a code object can hold anything of the protocol at all, by its words."""

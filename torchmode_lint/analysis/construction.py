@@ -115,13 +115,20 @@ def _given_dependence(frame: Frame, arguments: Arguments) -> Truth:
 
 def trains(cls: Class) -> bool:
     """Whether a module's class also drives the protocol, so that its constructor must be followed."""
-    return any(
-        event is not None and _drives(name) for one in cls.line() for name, event in named_callees(one.code)
-    ) or any(
+    return drives(cls) or any(
         event is not None and name in ("self.eval", "self.train", "self.requires_grad_")
         for atom in cls.method("__init__") or ()
         if isinstance(atom, Func)
         for name, event in named_callees(atom.code)
+    )
+
+
+def drives(cls: Class) -> bool:
+    """Whether a class makes moves of training itself."""
+    return any(
+        event is not None and name.rpartition(".")[2] in ("backward", "zero_grad")
+        for one in cls.line()
+        for name, event in named_callees(one.code)
     )
 
 
@@ -136,7 +143,3 @@ def freezes(cls: Class) -> bool:
         for block in atom.code.blocks
         for event in block.events
     )
-
-
-def _drives(name: str) -> bool:
-    return name.rpartition(".")[2] in ("backward", "zero_grad")

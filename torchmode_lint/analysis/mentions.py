@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 
 _MAX_CODES = 200
-_MAX_FOLLOWED = 20
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -68,99 +67,35 @@ def dotted_names(code: Code) -> dict[int, str]:
 
 
 # What moves or shows a state of the protocol: code that names none of these has nothing to report.
-_ALONE = frozenset(
+ALONE = frozenset(
     "backward eval no_grad inference_mode enable_grad set_grad_enabled zero_grad requires_grad_ autograd "
     "optim Adam AdamW SGD RMSprop Adagrad LBFGS".split()
 )
-_GRAD_MODES = frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
-_NAMESPACES = frozenset({"optim", "jit", "export"})  # nor any of their parts
-_MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
-_NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # and these, which take numbers out of a graph
-_RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these where what they return is dropped
-_CALLS_BASE = "?.__init__"  # `super().__init__(..)`
-_COUNTERS = frozenset({"step", "train"})  # which are numbers and data sets, too, unless they are called
+GRAD_MODES = frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
+_NAMESPACES = frozenset({"optim", "jit", "export"})  # nor any of their parts, but these
+_ASKING = frozenset({"is_tracing", "is_scripting", "is_exporting", "ignore", "unused", "Final", "annotate"})
+MOVES = frozenset({"grad", "step", "train"})  # these where they stand, not where they are called from
+COUNTERS = frozenset({"step", "train"})  # which are numbers and data sets, too, unless they are called
 _SWITCHES = frozenset({"grad", "requires_grad", "training", "data"})
-_ATTRIBUTES = (_ALONE | _MOVES | {"apply", "training", "detach"}) - {"optim"}
+_ATTRIBUTES = (ALONE | MOVES | {"apply", "training", "detach"}) - {"optim"}
+
+
+def in_namespace(name: str) -> bool:
+    """Whether a dotted name is of a part of torch that the protocol is about."""
+    *first, last = name.split(".")
+    return bool(first) and last not in _ASKING and not _NAMESPACES.isdisjoint(first)
 
 
 def moves(code: Code) -> bool:
     """Whether a code object itself names a move of the protocol, or applies something that it was given."""
-    alone = _ALONE | told_moves()
+    alone = ALONE | told_moves()
     for name, call in named_callees(code):
-        *first, last = name.split(".")
-        if last in alone or last in _MOVES or _NAMESPACES.intersection(first):
+        last = name.rpartition(".")[2]
+        if last in alone or last in MOVES or in_namespace(name):
             return True
         if call is not None and (name.startswith("self.") or name in {p.name for p in code.parameters}):
             return True
     return False
-
-
-class Relevance:
-    """Which functions of a file are worth a look: they, or what they may call by name, name the protocol.
-
-    `by_name` are all functions of the file. `in_module`: it is asked for methods of modules, which may be in any mode,
-    so that neither a forward of a part nor a grad mode says anything by itself.
-    """
-
-    def __init__(self, by_name: dict[str, list[Code]], names: Names, *, in_module: bool) -> None:
-        self._by_name = by_name
-        self._names = names
-        self._own = _MOVES - _COUNTERS if in_module else _MOVES | _NUMBERS
-        self._alone = (_ALONE - _GRAD_MODES if in_module else _ALONE) | told_moves()
-        self._steps: dict[Code, frozenset[Code] | None] = {}
-        self._outside: dict[Code, tuple[str, ...]] = {}
-        self._nothing: set[Code] = set()  # lead nowhere
-        self._nothing_here: set[Code] = set()  # lead nowhere within the file
-
-    def of(self, code: Code) -> bool:
-        dropped = {e.src for inner in code.walk() for b in inner.blocks for e in b.events if isinstance(e, ev.Discard)}
-        for name, call in named_callees(code):
-            last = name.rpartition(".")[2]
-            if last in self._own or (last in _RETURNING | _GRAD_MODES and call is not None and call.dst in dropped):
-                return True
-        return self._leads_there(code)
-
-    def _leads_there(self, code: Code) -> bool:
-        seen = {code}
-        pending = [code]
-        looked_at = 0
-        while pending:
-            at = pending.pop()
-            steps = self._steps_of(at)
-            if steps is None:
-                return True
-            looked_at += 1
-            if looked_at <= _MAX_FOLLOWED:
-                found = (self._names.elsewhere(at, name) for name in self._outside[at])
-                steps |= {one for one in found if one is not None}
-            new = steps - (self._nothing if looked_at < _MAX_FOLLOWED else self._nothing_here) - seen
-            seen |= new
-            pending += new
-        self._nothing_here |= seen
-        if looked_at <= _MAX_FOLLOWED:  # all that is there has been seen
-            self._nothing |= seen
-        return False
-
-    def _steps_of(self, code: Code) -> frozenset[Code] | None:
-        """The functions of the file that a code may call by name; None where it names the protocol itself."""
-        if code not in self._steps:
-            steps: set[Code] = set()
-            outside: dict[str, None] = {}
-            alone = any(self._alone.intersection(decorator.split(".")) for decorator in code.decorators)
-            for name, call in () if alone else named_callees(code):
-                *first, last = name.split(".")
-                if last in self._alone or _NAMESPACES.intersection(first):
-                    alone = True
-                    break
-                if name == _CALLS_BASE:  # of some class or other: all of them would be taken for called
-                    continue
-                if last in self._by_name:
-                    steps.update(self._by_name[last])
-                elif call is not None:
-                    outside[name] = None
-            self._steps[code] = None if alone else frozenset(steps)
-            self._outside[code] = tuple(outside)
-        return self._steps[code]
 
 
 class Names(Protocol):
@@ -168,8 +103,15 @@ class Names(Protocol):
 
     def lookup(self, code: Code, name: str) -> str | Class | Code | None: ...
 
-    def elsewhere(self, code: Code, name: str) -> Code | None:
-        """The function or class of another file that a name means, if that file makes moves of the protocol."""
+    def elsewhere(self, code: Code, name: str, *, modules: bool = False) -> Code | None:
+        """The function or class of another file that a name means, if that file makes moves of the protocol.
+
+        `modules`: or if it speaks of modules.
+        """
+        ...
+
+    def may_make_modules(self, code: Code, name: str) -> bool:
+        """Whether a name may mean a module or an optimizer, or a class of these; functions are followed."""
         ...
 
     def methods(self, code: Code, name: str) -> list[Code]:
@@ -204,7 +146,7 @@ class Plain:
 
 def plain(code: Code, names: Names) -> Plain | None:
     """What a code object does if neither it nor anything it may call names the protocol; None if one does."""
-    alone = _ALONE | told_moves()
+    alone = ALONE | told_moves()
     seen: set[Code] = set()
     reads: set[str] = set()
     writes: set[str] = set()
@@ -218,10 +160,10 @@ def plain(code: Code, names: Names) -> Plain | None:
         seen.add(at)
         if len(seen) > _MAX_CODES or at.is_generator:
             return None
-        asked = sum(map(_asked_about, at.walk()), Counter[str]())
+        asked = sum(map(asked_about, at.walk()), Counter[str]())
         for name, call in named_callees(at):
             last = name.rpartition(".")[2]
-            if last in alone or ("." in name and last in _ATTRIBUTES and (call is not None or last not in _COUNTERS)):
+            if last in alone or ("." in name and last in _ATTRIBUTES and (call is not None or last not in COUNTERS)):
                 return None
             reads.add(last)
             if call is not None:
@@ -246,7 +188,7 @@ def plain(code: Code, names: Names) -> Plain | None:
     return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events, applies)
 
 
-def _asked_about(code: Code) -> Counter[str]:
+def asked_about(code: Code) -> Counter[str]:
     """How often a name only stands in a question: `isinstance(layer, nn.Conv2d)`."""
     names = dotted_names(code)
     asked: list[int] = []

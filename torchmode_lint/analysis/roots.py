@@ -8,7 +8,7 @@ methods may have run in between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,9 @@ from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
-from torchmode_lint.analysis.mentions import Relevance, forget_names, named_callees
+from torchmode_lint.analysis.mentions import forget_names, named_callees
 from torchmode_lint.analysis.program import Program
+from torchmode_lint.analysis.relevance import Kind, Relevance
 from torchmode_lint.analysis.sights import Watch
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
@@ -87,13 +88,12 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
 
 def _start_all(run: Interpreter, file: Code, after: State) -> None:
     """Analyse the functions of a file that no analysed code has called, outermost callers first."""
-    by_name: dict[str, list[Code]] = {}
     called: dict[Code, set[str]] = {}
     for code in _functions(file):
-        by_name.setdefault(code.name, []).append(code)
         names = (name for name, event in named_callees(code, inside=False) if event is not None)
         called[code] = {name.rpartition(".")[2] for name in names}
-    relevance = {in_module: Relevance(by_name, run, in_module=in_module) for in_module in (False, True)}
+    by_name = _by_name(file)
+    relevance = {kind: Relevance(by_name, run, kind) for kind in Kind}
     pending = dict.fromkeys(called)
     calls = Counter(name for names in called.values() for name in names)
     while pending:
@@ -106,9 +106,7 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
             code = next((one for one in pending if calls[one.name] <= 0), next(iter(pending)))
             calls.subtract(called[code])
             del pending[code]
-            cls = run.class_of.get(code)
-            in_module = cls is not None and cls.is_module and not construction.trains(cls)
-            if not (_is_reached(run, code) and relevance[in_module].of(code)):
+            if not (_is_reached(run, code) and _is_relevant(run, code, relevance)):
                 continue
             if run.spent > MAX_FILE_STEPS or code in run.costly:
                 run.program.degraded.append(code.qualname)
@@ -116,6 +114,24 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
             started = True
             if not _start_until_settled(run, code, after):  # what it calls is tried, each by itself
                 run.costly.add(code)
+
+
+def _by_name(*files: Code) -> dict[str, list[Code]]:
+    by_name: dict[str, list[Code]] = {}
+    for code in (code for file in files for code in _functions(file)):
+        by_name.setdefault(code.name, []).append(code)
+    return by_name
+
+
+def _is_relevant(run: Interpreter, code: Code, relevance: Mapping[Kind, Relevance]) -> bool:
+    cls = run.class_of.get(code)
+    if cls is None or not cls.is_module or construction.drives(cls):
+        return relevance[Kind.FUNCTION].of(code, () if cls is None else _constructors(cls))
+    return relevance[Kind.CONSTRUCTOR if code.name == "__init__" else Kind.METHOD].of(code)
+
+
+def _constructors(cls: Class) -> Iterator[Code]:
+    return (method for one in cls.line() for method in one.code.codes if method.name == "__init__")
 
 
 def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
@@ -134,10 +150,12 @@ def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
 
 
 def _functions(code: Code) -> Iterator[Code]:
+    """The functions in a code, and in those of them that are lowered."""
     for inner in code.codes:
         if inner.kind == "function":
             yield inner
-        yield from _functions(inner)
+        if not inner.is_put_off:
+            yield from _functions(inner)
 
 
 def _is_reached(run: Interpreter, code: Code) -> bool:
@@ -146,7 +164,7 @@ def _is_reached(run: Interpreter, code: Code) -> bool:
 
 
 def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Code]]:
-    """The methods of base classes in other files that call methods of a class of this file."""
+    """The methods of base classes in other files that call methods of a class of this file, where they are relevant."""
     for code in source.code.walk():
         cls = run.classes.own.get(code)
         if cls is None or cls.is_module:
@@ -158,7 +176,8 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
                     continue  # nor is it lowered
                 if method.kind == "function" and method.name != "__init__" and f"self.{method.name}" not in own:
                     calls = {name for name, call in named_callees(method) if call is not None}
-                    if len(calls & own) > 1:
+                    relevance = Relevance(_by_name(source.code, base.code.file), run, Kind.FUNCTION)
+                    if len(calls & own) > 1 and relevance.of(method, _constructors(cls)):
                         yield cls, method
 
 
