@@ -21,13 +21,11 @@ _DETACHING = "detach"  # which takes numbers out of a graph, so that an evaluati
 _ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward")
 _DROPOUT = r"\w*[dD]ropout\w*"
 
-# What is decided here. Whatever else a rule may speak of makes a file worth looking into at once.
-DOUBTFUL = re.compile(
-    rf"\b(?:{'|'.join(_SWITCHES)}|{_DETACHING})\b"
-    rf"|^[ \t]*[\w.]+(?:\([^=\n]*\))?\.(?:{'|'.join(_RETURNING + _CHANGING)})\b"
-    rf"|\b(?:{_DROPOUT}|{'|'.join(_ATTENTION)})\(",
-    re.MULTILINE,
-)
+# Each of these begins with letters that are looked for as such: one pattern for all takes ten times as long.
+_WORDS = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in (*_SWITCHES, _DETACHING))
+_CALLS = tuple(re.compile(rf"{word}\(") for word in (r"ropout\w*", *_ATTENTION))
+_METHOD = re.compile(rf"\.(?:{'|'.join(_RETURNING + _CHANGING)})\b")
+_DROPPED = re.compile(r"[ \t]*[\w.]+(?:\([^=\n]*\))?")  # what such a method is called of, at the beginning of a line
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -41,11 +39,21 @@ class _At(NamedTuple):
     function: _Function | None
 
 
+def doubtful(text: str) -> Iterator[int]:
+    """Where that ends which is decided here. Whatever else a rule may speak of makes a file worth looking into."""
+    for word in (*_WORDS, *_CALLS):
+        yield from (found.end() for found in word.finditer(text))
+    for method in _METHOD.finditer(text):
+        line = max(text.rfind("\n", 0, method.start()), text.rfind("\r", 0, method.start())) + 1
+        if _DROPPED.fullmatch(text, line, method.start()):
+            yield method.end()
+
+
 def is_harmless(text: str, tree: ast.Module) -> bool:
-    """Whether nothing that `DOUBTFUL` finds in a file can lead to a diagnostic; `tree` is that of `text`."""
+    """Whether nothing that is `doubtful` in a file can lead to a diagnostic; `tree` is that of `text`."""
     modules = _module_classes(tree)
     starts = [0, *(line.end() for line in _NEWLINE.finditer(text))]
-    lines = sorted({bisect_left(starts, one.end()) for one in DOUBTFUL.finditer(text)})
+    lines = sorted({bisect_left(starts, end) for end in doubtful(text)})
     switching: set[str] = set()
     for at in _statements(tree, lines, None, None):
         if _drops_what_matters(at.statement):

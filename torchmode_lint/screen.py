@@ -12,7 +12,7 @@ import re
 import warnings
 from pathlib import Path
 
-from torchmode_lint.harmless import DOUBTFUL, is_harmless
+from torchmode_lint.harmless import doubtful, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
 from torchmode_lint.text import NOT_CODE
@@ -42,7 +42,6 @@ _SURE = re.compile(
     rb"\b(?:backward|eval|zero_grad|load_state_dict|optim|from_pretrained|jit\.trace|export\.export)\b"
     rb"|\.(?:step|grad|load)\b|\btrain\b(?!\(\w+(?:\.\w+)*\.training\))"
 )
-_DOUBTFUL = re.compile(DOUBTFUL.pattern.encode(), re.MULTILINE)
 _OURS = re.compile(rb"TML|torchmode")
 _NOT_CODE = re.compile(NOT_CODE.pattern.encode(), re.DOTALL)
 
@@ -54,7 +53,7 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
     is. Its refusal is not the last word, since it speaks only the grammar of the Python that runs.
     """
     at = path.absolute()
-    doubtful = False
+    in_doubt = False
     with told(knowledge):
         if names_torch(data):
             if at.suffix == ".ipynb" or _OURS.search(data):
@@ -62,9 +61,9 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
             code = _NOT_CODE.sub(b'""', data)
             if _SURE.search(code) or any(word.encode() in code for word in told_moves()):
                 return None
-            doubtful = _DOUBTFUL.search(code) is not None
+            in_doubt = any(doubtful(code.decode("utf-8", "replace")))
     tree = _notebook(data) if at.suffix == ".ipynb" else _parsed(data)
-    if tree is None or (doubtful and not is_harmless(data.decode("utf-8", "replace"), tree)):
+    if tree is None or (in_doubt and not is_harmless(data.decode("utf-8", "replace"), tree)):
         return None
     return Examination(at.as_posix(), State.SKIPPED)
 

@@ -28,6 +28,7 @@ class Class:
     dependent: Truth | None = None  # computed when first asked for
     without: dict[frozenset[Variable], Truth] = field(default_factory=dict)  # the same where these parameters are zero
     parts: dict[str, Truth] = field(default_factory=dict)  # the same of what its modules hold, by attribute
+    trains_itself: bool | None = None  # whether its own code makes moves of training, computed when first asked for
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Class) and self.code is other.code

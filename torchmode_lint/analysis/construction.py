@@ -124,12 +124,16 @@ def trains(cls: Class) -> bool:
 
 
 def drives(cls: Class) -> bool:
-    """Whether a class makes moves of training itself."""
-    return any(
-        event is not None and name.rpartition(".")[2] in ("backward", "zero_grad")
-        for one in cls.line()
-        for name, event in named_callees(one.code)
-    )
+    """Whether a class, or one that it inherits from, makes moves of training itself."""
+    for one in cls.line():
+        if one.trains_itself is None:
+            one.trains_itself = any(
+                event is not None and name.rpartition(".")[2] in ("backward", "zero_grad")
+                for name, event in named_callees(one.code)
+            )
+        if one.trains_itself:
+            return True
+    return False
 
 
 def freezes(cls: Class) -> bool:

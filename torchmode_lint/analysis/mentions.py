@@ -6,7 +6,6 @@ import builtins
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from torchmode_lint.analysis.classes import Class
@@ -32,8 +31,9 @@ def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.
             yield from named_callees(inner)
 
 
-@lru_cache(maxsize=1 << 12)
 def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
+    if code.named is not None:
+        return code.named
     names = dotted_names(code)
     found: list[tuple[str, ev.Call | None]] = []
     for block in code.blocks:
@@ -43,12 +43,8 @@ def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
                     found.append((names[dst], None))
                 case ev.Call(func=func):
                     found.append((names.get(func, "?"), event))
-    return tuple(found)
-
-
-def forget_names() -> None:
-    """Drop what was looked up, and with it the programs that it holds on to."""
-    _own_names.cache_clear()
+    code.named = tuple(found)
+    return code.named
 
 
 def dotted_names(code: Code) -> dict[int, str]:

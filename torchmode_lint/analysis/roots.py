@@ -20,7 +20,7 @@ from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
-from torchmode_lint.analysis.mentions import forget_names, named_callees
+from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.relevance import Kind, Relevance
 from torchmode_lint.analysis.sights import Watch
@@ -62,7 +62,6 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watche
     if drops:
         dropouts.find(interpreter, source)
     renaming.forget_values()
-    forget_names()
     return interpreter.program
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import libcst
 
-    from torchmode_lint.flow.events import Enter, Event, Register
+    from torchmode_lint.flow.events import Call, Enter, Event, Register
 
 
 @dataclass(slots=True, eq=False)
@@ -139,6 +139,7 @@ class Code:
     is_async: bool = False
     is_generator: bool = False
     decorators: tuple[str, ...] = ()
+    named: tuple[tuple[str, Call | None], ...] | None = None  # the names in it, once somebody has looked for them
     _lower: Callable[[], None] | None = None
     _text: Callable[[], str] | None = None
 
