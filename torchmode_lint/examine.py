@@ -93,9 +93,7 @@ def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
         try:
             return _examined(source, at, loader)
         finally:
-            for one in (source, *loader.project.sources.values()):  # trails may have led to others
-                if one is not None:
-                    one.release()
+            loader.leave(at.resolve())
     except SourceError as error:
         return failed(path, error.code, error.message, error.line, error.column, error.cell)
     except (AssertionError, RecursionError) as error:

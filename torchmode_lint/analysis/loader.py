@@ -102,6 +102,14 @@ class Loader:
             self._meant.clear()
             self.project.sources.clear()
 
+    def leave(self, path: Path) -> None:
+        """Give up a file that was examined, unless others have imported it, and the trees that trails have led to."""
+        if path not in self.files:
+            self.project.sources.pop(path, None)
+        for source in self.project.sources.values():
+            if source is not None:
+                source.release()
+
     def load(self, path: Path) -> Loaded | None:
         """The file at `path`, with its body interpreted; None where it cannot be read."""
         if path in self._running:

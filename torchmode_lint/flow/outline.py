@@ -30,12 +30,12 @@ class Outline:
     Raises what `ast.parse` does where Python's own parser refuses the file.
     """
 
-    __slots__ = ("_bodies", "_lines", "_parse", "text")
+    __slots__ = ("_bodies", "_parse", "_whole", "text")
 
     def __init__(self, text: str, parse: Callable[[str], cst.Module]) -> None:
         self._parse = parse
-        self._lines = _LINE.findall(text)
-        self._bodies: list[tuple[int, int, bool]] = []  # from which line to which, and whether of an async function
+        self._whole = text
+        self._bodies: list[tuple[int, int, bool]] = []  # from where to where, and whether of an async function
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
@@ -54,7 +54,7 @@ class Outline:
     def text_of(self, number: int) -> str:
         """The lines that a number stands for."""
         start, end, _ = self._bodies[number]
-        return "".join(self._lines[start:end])
+        return self._whole[start:end]
 
     def body(self, number: int) -> cst.BaseSuite:
         """What a number stands for."""
@@ -68,19 +68,21 @@ class Outline:
         return function.body
 
     def _written(self, tree: ast.Module) -> Iterator[str]:
-        written = 0  # how many lines are
+        starts = [0, *(line.end() for line in _LINE.finditer(self._whole))]  # of lines
+        written = 0  # how many characters are
         for function in _functions(tree):
             first = function.body[0]
-            start = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
-            line = self._lines[start]
-            indent = line[: len(line) - len(line.lstrip())]
-            if start == function.lineno - 1 or not _begins(line, first):
+            line = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
+            start, end = starts[line], starts[function.end_lineno or line + 1]
+            text = self._whole[start : starts[line + 1]]
+            if line == function.lineno - 1 or not _begins(text, first):
                 continue  # on the line of the head, or on the last of it
-            yield from self._lines[written:start]
+            indent = text[: len(text) - len(text.lstrip())]
+            yield self._whole[written:start]
             yield f"{indent}{len(self._bodies)}\n"
-            written = function.end_lineno or start + 1
-            self._bodies.append((start, written, isinstance(function, ast.AsyncFunctionDef)))
-        yield from self._lines[written:]
+            written = end
+            self._bodies.append((start, end, isinstance(function, ast.AsyncFunctionDef)))
+        yield self._whole[written:]
 
 
 def _functions(node: ast.AST) -> Iterator[_Function]:
