@@ -8,6 +8,7 @@ Not modelled: names that an import cycle leaves unbound for a while, beyond thos
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from torchmode_lint.source import SourceFile
 
 MAX_KEPT = 20_000_000  # characters of files, most of which are never lowered
+MAX_LEFT = 16  # files that were examined and that their neighbours may import
 MAX_CALLED = 2_000  # events of an imported file's body after which it calls nothing more
 
 
@@ -92,6 +94,7 @@ class Loader:
     _meant: dict[Imported, Value] = field(default_factory=dict)
     _running: dict[Path, Loaded] = field(default_factory=dict)
     _cut_short: set[Path] = field(default_factory=set)
+    _left: deque[Path] = field(default_factory=deque)
 
     def trim(self) -> None:
         """Forget everything once it is much; only before a file is read, which is then read anew by all."""
@@ -103,9 +106,12 @@ class Loader:
             self.project.sources.clear()
 
     def leave(self, path: Path) -> None:
-        """Give up a file that was examined, unless others have imported it, and the trees that trails have led to."""
-        if path not in self.files:
-            self.project.sources.pop(path, None)
+        """Give up a file that was examined some time ago, unless others have imported it, and the trees of all."""
+        self._left.append(path)
+        if len(self._left) > MAX_LEFT:
+            oldest = self._left.popleft()
+            if oldest not in self.files:
+                self.project.sources.pop(oldest, None)
         for source in self.project.sources.values():
             if source is not None:
                 source.release()
