@@ -39,6 +39,7 @@ _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "s
 
 # A file of modules, or of what makes some, speaks of these.
 _MODULES = re.compile(r"\bforward\b|\bModule\b|\bnn\b")
+_DEFINED = r"(?m)^[ \t]*(?:class|def)[ \t]+{}\b"
 _WORD = re.compile(r"[^\W\d]\w*")
 _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
 
@@ -181,9 +182,8 @@ class Codes:
         """
         value = self.name(ev.Variable(code.file.scope, name.partition(".")[0]))
         atom = None if value is None else v.single(value)
-        if isinstance(atom, v.Imported | v.File):
-            mentions = self.loader.project.mentions
-            if not (mentions(atom.path, PROTOCOL) or (modules and mentions(atom.path, _MODULES))):
+        if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, PROTOCOL):
+            if not (modules and self._may_be_of_modules(atom, name.split(".")[1:])):
                 return None
         if value is None or isinstance(atom, v.Ext):
             return None
@@ -201,7 +201,7 @@ class Codes:
     def _of_modules(self, value: Value, rest: Sequence[str] = (), deep: bool = False) -> bool:
         """Whether something is, makes or holds modules; of files and packages, what they call by the names `rest`."""
         for atom in value:
-            if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, _MODULES):
+            if isinstance(atom, v.Imported | v.File) and not self._may_be_of_modules(atom, rest):
                 continue
             match atom:
                 case v.Imported():
@@ -218,15 +218,25 @@ class Codes:
                     maker = _maker(identity)
                     loaded = None if maker is None else self.scopes.get(maker.scope)
                     record = None if loaded is None or loaded.state is None else loaded.state.heap.get(identity)
-                    if isinstance(record, r.Sequence | r.Mapping):
-                        found = not deep and self._of_modules(record.element, deep=True)
-                    else:
-                        found = record is not None
+                    match record:
+                        case r.Sequence(element):
+                            found = not deep and self._of_modules(element, deep=True)
+                        case r.Mapping(element, pairs):
+                            held = (element, *(value for _, value in pairs))
+                            found = not deep and any(self._of_modules(value, deep=True) for value in held)
+                        case _:
+                            found = record is not None
                 case _:
-                    found = False
+                    found = deep and isinstance(atom, v.Func)  # one of a table of functions
             if found:
                 return True
         return False
+
+    def _may_be_of_modules(self, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
+        """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""
+        name = atom.name if isinstance(atom, v.Imported) else rest[0] if rest else ""
+        mentions = self.loader.project.mentions
+        return mentions(atom.path, _MODULES) or not mentions(atom.path, re.compile(_DEFINED.format(re.escape(name))))
 
     def matters(self, code: Code) -> bool:
         """Whether the file of a code object can hold anything of the protocol at all, by its words."""

@@ -137,8 +137,9 @@ class Relevance:
         return self._callees(code)[0]
 
     def _outside_of(self, code: Code, *, modules: bool) -> frozenset[Code]:
-        """The functions and classes of other files that a code may call by name."""
-        found = (self._names.elsewhere(code, name, modules=modules) for name in self._callees(code)[1])
+        """The functions and classes of other files that a code may call by name, or, with `modules`, at all."""
+        names = _leaves(code) if modules else self._callees(code)[1]
+        found = (self._names.elsewhere(code, name, modules=modules) for name in names)
         return frozenset(one for one in found if one is not None)
 
     def _callees(self, code: Code) -> tuple[frozenset[Code], tuple[str, ...]]:
