@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.source import SourceFile
 
-MAX_KEPT = 20_000_000  # characters of files, most of which are never lowered
-MAX_LEFT = 16  # files that were examined and that their neighbours may import
+MAX_KEPT = 8_000_000  # characters of files, most of whose functions are never lowered
+MAX_LEFT = 4  # files that were examined and that their neighbours may import
 MAX_CALLED = 2_000  # events of an imported file's body after which it calls nothing more
 
 
