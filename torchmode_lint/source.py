@@ -112,10 +112,10 @@ class SourceFile:
         self._tree = _parse(self.text, self.encoding)
         again = _retried(lambda: lower_file(self.tree))
         for code, twin in zip(self._code.walk(), again.walk(), strict=True):
-            code.syntax = twin.syntax
-            for block, same in zip(code.blocks, twin.blocks, strict=True):
+            for block, same in zip(code.blocks, twin.blocks, strict=True):  # lowered, at the latest, now
                 for event, made in zip(block.events, same.events, strict=True):
                     object.__setattr__(event, "syntax", made.syntax)
+            code.syntax = twin.syntax
 
     @property
     def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:

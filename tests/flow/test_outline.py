@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import libcst
 import pytest
 from graphs import all_codes, corpus, events_of
 
@@ -109,6 +110,18 @@ def test_what_is_asked_for_is_all_that_is_lowered(tmp_path: Path) -> None:
     assert [parameter.name for parameter in f.parameters] == ["a", "b", "c"] and f.is_put_off
     assert [inner.qualname for inner in f.codes] == ["f.inner"]
     assert {code.qualname for code in file.walk_lowered() if code.is_put_off} == later - {"f"}
+
+
+def test_nodes_come_back_while_other_functions_are_put_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(ODD)
+    source, whole = outlined_source(path), read_source(path)
+    first, *_ = events_of(next(code for code in source.code.codes if code.name == "last"))
+    assert isinstance(first.node, libcst.CSTNode)
+    for code, twin in zip(all_codes(source.code), all_codes(whole.code), strict=True):
+        assert type(code.node) is type(twin.node)
+        for event, other in zip(events_of(code), events_of(twin), strict=True):
+            assert source.span(event.node, code) == whole.span(other.node, twin)
 
 
 def test_a_function_that_libcst_cannot_read_never_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,6 +235,8 @@ class Codes:
     def _may_be_of_modules(self, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
         """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""
         name = atom.name if isinstance(atom, v.Imported) else rest[0] if rest else ""
+        if self.loader.told(v.Imported(atom.path, name)) is not None:
+            return True
         mentions = self.loader.project.mentions
         return mentions(atom.path, _MODULES) or not mentions(atom.path, re.compile(_DEFINED.format(re.escape(name))))
 

@@ -142,7 +142,7 @@ class Loader:
         known = self._meant.get(imported)
         if known is None:
             self._meant[imported] = v.TOP  # what a name that means itself gets
-            known = self._told(imported) or self._bound(imported)
+            known = self.told(imported) or self._bound(imported)
             del self._meant[imported]
             loaded = self.load(imported.path)
             if known is None:
@@ -152,7 +152,7 @@ class Loader:
                 self._meant[imported] = known
         return known
 
-    def _told(self, imported: Imported) -> Value | None:
+    def told(self, imported: Imported) -> Value | None:
         """What the project's configuration speaks of is that, whatever its source says."""
         names = (f"{module}.{imported.name}" for module in self.project.modules_of(imported.path))
         return next((v.just(v.Ext(name)) for name in names if is_told(name)), None)

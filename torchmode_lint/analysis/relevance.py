@@ -42,12 +42,14 @@ class Relevance:
     """Whether functions, or what they may call by name, name a move of the protocol that can be wrong there.
 
     `by_name` are all functions of the file. In a method of a module, neither a forward of a part nor a grad mode says
-    anything by itself; elsewhere they do where the mode of some module may be known, or its gradients.
+    anything by itself; elsewhere they do where the mode of some module may be known, or its gradients. Without `knowing`,
+    they always do.
     """
 
-    def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind) -> None:
+    def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind, *, knowing: bool = True) -> None:
         self._by_name = by_name
         self._names = names
+        self._knowing_only = knowing and kind is Kind.FUNCTION
         self._in_function = kind is Kind.FUNCTION
         self._own = MOVES | _NUMBERS if self._in_function else MOVES - COUNTERS
         self._alone = ALONE | told_moves()
@@ -66,7 +68,7 @@ class Relevance:
         if _drops(code):
             return True
         named = any(name.rpartition(".")[2] in self._own for name, _ in named_callees(code))
-        return (named or self._leads_there(code)) and (not self._in_function or self._may_know(code, made_by))
+        return (named or self._leads_there(code)) and (not self._knowing_only or self._may_know(code, made_by))
 
     def _leads_there(self, code: Code) -> bool:
         seen = {code}
@@ -121,6 +123,7 @@ class Relevance:
             or (last in MOVES and (call is not None or last not in COUNTERS))
             or in_namespace(name)
             or last in told_moves()
+            or last == "reveal_state"  # which tests of the analysis call
         )
 
     def _steps_of(self, code: Code) -> frozenset[Code] | None:

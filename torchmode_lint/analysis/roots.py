@@ -92,7 +92,7 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
         names = (name for name, event in named_callees(code, inside=False) if event is not None)
         called[code] = {name.rpartition(".")[2] for name in names}
     by_name = _by_name(file)
-    relevance = {kind: Relevance(by_name, run, kind) for kind in Kind}
+    relevance = {kind: Relevance(by_name, run, kind, knowing=run.watch is None) for kind in Kind}
     pending = dict.fromkeys(called)
     calls = Counter(name for names in called.values() for name in names)
     while pending:
