@@ -42,8 +42,8 @@ class Relevance:
     """Whether functions, or what they may call by name, name a move of the protocol that can be wrong there.
 
     `by_name` are all functions of the file. In a method of a module, neither a forward of a part nor a grad mode says
-    anything by itself; elsewhere they do where the mode of some module may be known, or its gradients. Without `knowing`,
-    they always do.
+    anything by itself; elsewhere they do where the mode of some module may be known, or its gradients; always, without
+    `knowing`.
     """
 
     def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind, *, knowing: bool = True) -> None:
