@@ -19,7 +19,6 @@ _RETURNING = ("to", "cpu", "cuda", "clone", "detach", "requires_grad")  # method
 _CHANGING = ("detach_", "requires_grad_", "retain_grad")  # and those that one has to call
 _DETACHING = "detach"  # which takes numbers out of a graph, so that an evaluation may be meant
 _ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward")
-_DROPOUT = r"\w*[dD]ropout\w*"
 
 # Each of these begins with letters that are looked for as such: one pattern for all takes ten times as long.
 _WORDS = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in (*_SWITCHES, _DETACHING))

@@ -39,7 +39,7 @@ def reveal_lines(text: str) -> set[int]:
 @cache
 def revealed(path: Path) -> dict[int, frozenset[str]]:
     """By line, every state that is observed there."""
-    program = on_deep_stack(lambda: analyse(read_source(path), path.parent))
+    program = on_deep_stack(lambda: analyse(read_source(path), path.parent, watched=True))
     assert program.degraded == []
     states = dict.fromkeys(reveal_lines(path.read_text()), NOWHERE)
     for reveal in program.reveals:

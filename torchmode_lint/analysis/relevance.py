@@ -123,7 +123,6 @@ class Relevance:
             or (last in MOVES and (call is not None or last not in COUNTERS))
             or in_namespace(name)
             or last in told_moves()
-            or last == "reveal_state"  # which tests of the analysis call
         )
 
     def _steps_of(self, code: Code) -> frozenset[Code] | None:

@@ -169,15 +169,20 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
         if cls is None or cls.is_module:
             continue
         own = {f"self.{inner.name}" for inner in code.codes}
-        for base in list(cls.line())[1:]:
-            for method in base.code.codes if base.code.file is not source.code else ():
-                if method.is_put_off and sum(inner.name in method.text for inner in code.codes) < 2:
-                    continue  # nor is it lowered
-                if method.kind == "function" and method.name != "__init__" and f"self.{method.name}" not in own:
-                    calls = {name for name, call in named_callees(method) if call is not None}
-                    relevance = Relevance(_by_name(source.code, base.code.file), run, Kind.FUNCTION)
-                    if len(calls & own) > 1 and relevance.of(method, _constructors(cls)):
-                        yield cls, method
+        for base in (one for one in cls.line() if one.code.file is not source.code):
+            found = [method for method in base.code.codes if _calls_several(method, own)]
+            if found:
+                relevance = Relevance(_by_name(source.code, base.code.file), run, Kind.FUNCTION)
+                yield from ((cls, method) for method in found if relevance.of(method, _constructors(cls)))
+
+
+def _calls_several(method: Code, own: set[str]) -> bool:
+    """Whether a method of a base class calls two or more of these; one that is put off is only lowered if it may."""
+    if method.kind != "function" or method.name == "__init__" or f"self.{method.name}" in own:
+        return False
+    if method.is_put_off and sum(name.removeprefix("self.") in method.text for name in own) < 2:
+        return False
+    return len({name for name, call in named_callees(method) if call is not None} & own) > 1
 
 
 def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> bool:
