@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
+from torchmode_lint.text import line_starts
 from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
 
 _SWITCHES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
@@ -25,7 +26,6 @@ _WORDS = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in (*_SWITCHES, _D
 _CALLS = tuple(re.compile(rf"{word}\(") for word in (r"ropout\w*", *_ATTENTION))
 _METHOD = re.compile(rf"\.(?:{'|'.join(_RETURNING + _CHANGING)})\b")
 _DROPPED = re.compile(r"[ \t]*[\w.]+(?:\([^=\n]*\))?")  # what such a method is called of, at the beginning of a line
-_NEWLINE = re.compile(r"\r\n|\r|\n")
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -51,7 +51,7 @@ def doubtful(text: str) -> Iterator[int]:
 def is_harmless(text: str, tree: ast.Module) -> bool:
     """Whether nothing that is `doubtful` in a file can lead to a diagnostic; `tree` is that of `text`."""
     modules = _module_classes(tree)
-    starts = [0, *(line.end() for line in _NEWLINE.finditer(text))]
+    starts = line_starts(text)
     lines = sorted({bisect_left(starts, end) for end in doubtful(text)})
     switching: set[str] = set()
     for at in _statements(tree, lines, None, None):

@@ -49,6 +49,11 @@ def shown_path(path: Path) -> str:
         return path.absolute().as_posix()
 
 
+def line_starts(text: str) -> list[int]:
+    """Where the lines of a text begin, and where one after the last would."""
+    return [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
+
+
 def split_lines(text: str) -> list[str]:
     """Lines as Python counts them; form feeds and other separators of `str.splitlines` end none."""
     lines = _LINE_END.split(text)

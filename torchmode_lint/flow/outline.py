@@ -8,16 +8,14 @@ and those on one line stay where they are.
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import libcst as cst
 
-from torchmode_lint.text import SourceError
+from torchmode_lint.text import SourceError, line_starts
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _HEAD = "def _():\n"
 _UNREADABLE = "def _():\n    raise\n"  # of a function that libcst cannot read: nothing is known of what comes after it
 
@@ -68,7 +66,7 @@ class Outline:
         return function.body
 
     def _written(self, tree: ast.Module) -> Iterator[str]:
-        starts = [0, *(line.end() for line in _LINE.finditer(self._whole))]  # of lines
+        starts = line_starts(self._whole)
         written = 0  # how many characters are
         for function in _functions(tree):
             first = function.body[0]
