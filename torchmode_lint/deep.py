@@ -11,6 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_HERE = threading.local()
 _STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: deep nesting takes what it needs of it
 _RECURSION_LIMIT = 20_000
 _COLLECTIONS = (100_000, 20, 20)  # next to nothing of an analysis is garbage in cycles: look for it seldom
@@ -24,6 +25,7 @@ def on_deep_stack(work: Callable[[], T]) -> T:
     outcome: Future[T] = Future()
 
     def run() -> None:
+        _HERE.is_deep = True
         try:
             outcome.set_result(work())
         except BaseException as error:  # noqa: BLE001 - carried to the caller, not silenced
@@ -40,3 +42,8 @@ def on_deep_stack(work: Callable[[], T]) -> T:
         gc.set_threshold(*collections)
         threading.stack_size(size)
         sys.setrecursionlimit(limit)
+
+
+def is_deep() -> bool:
+    """Whether the thread that asks has a large stack."""
+    return getattr(_HERE, "is_deep", False)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import line_starts
 from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
 
@@ -48,11 +49,25 @@ def doubtful(text: str) -> Iterator[int]:
             yield method.end()
 
 
+def may_drop(text: str) -> bool:
+    """Whether some dropout in a file may not ask for the mode of a module."""
+    tree = python_tree(text)
+    if tree is None:
+        return True
+    lines = _lines(text, (found.end() for word in _CALLS for found in word.finditer(text)))
+    return any(_may_drop(node, at) for at in _statements(tree, lines, None, None) for node in _own(at.statement))
+
+
+def _lines(text: str, places: Iterable[int]) -> list[int]:
+    """The numbers of the lines that some places in a text are in."""
+    starts = line_starts(text)
+    return sorted({bisect_left(starts, place) for place in places})
+
+
 def is_harmless(text: str, tree: ast.Module) -> bool:
     """Whether nothing that is `doubtful` in a file can lead to a diagnostic; `tree` is that of `text`."""
     modules = _module_classes(tree)
-    starts = line_starts(text)
-    lines = sorted({bisect_left(starts, end) for end in doubtful(text)})
+    lines = _lines(text, doubtful(text))
     switching: set[str] = set()
     for at in _statements(tree, lines, None, None):
         if _drops_what_matters(at.statement):
@@ -70,9 +85,7 @@ def is_harmless(text: str, tree: ast.Module) -> bool:
     if not switching or not modules:
         return True
     made = re.compile(rf"\b(?:{'|'.join(modules)})\(")
-    return not _reaches(
-        tree, sorted({bisect_left(starts, one.end()) for one in made.finditer(text)}), modules, switching
-    )
+    return not _reaches(tree, _lines(text, (one.end() for one in made.finditer(text))), modules, switching)
 
 
 def _statements(node: ast.AST, lines: list[int], cls: ast.ClassDef | None, function: _Function | None) -> Iterator[_At]:

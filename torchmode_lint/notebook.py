@@ -7,16 +7,15 @@ back.
 
 from __future__ import annotations
 
-import ast
 import bisect
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torchmode_lint.diagnostic import Span
+from torchmode_lint.python_parser import python_tree
 
 _MAGIC = re.compile(r"^(\s*)(?:[%!?]|\w+\s*=\s*[%!]|[\w.]+\?{1,2}\s*$)")
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)")
@@ -124,13 +123,7 @@ def _python(lines: list[str]) -> list[str]:
     if magic is not None and magic[1] not in _PYTHON_MAGICS:
         return [""] * len(lines)
     kept = list(_without_magics(lines))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse("\n".join(kept))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return [""] * len(lines)
-    return kept
+    return [""] * len(lines) if python_tree("\n".join(kept)) is None else kept
 
 
 def _without_magics(lines: list[str]) -> Iterator[str]:

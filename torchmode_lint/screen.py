@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from pathlib import Path
 
 from torchmode_lint.harmless import doubtful, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
+from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import NOT_CODE
 from torchmode_lint.torch_api import told, told_moves, told_words
 
@@ -62,7 +62,7 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
             if _SURE.search(code) or any(word.encode() in code for word in told_moves()):
                 return None
             in_doubt = any(doubtful(code.decode("utf-8", "replace")))
-    tree = _notebook(data) if at.suffix == ".ipynb" else _parsed(data)
+    tree = _notebook(data) if at.suffix == ".ipynb" else python_tree(data)
     if tree is None or (in_doubt and not is_harmless(data.decode("utf-8", "replace"), tree)):
         return None
     return Examination(at.as_posix(), State.SKIPPED)
@@ -82,12 +82,3 @@ def _notebook(data: bytes) -> ast.Module | None:
     except NotebookError:
         return None
     return ast.Module([], [])
-
-
-def _parsed(data: bytes) -> ast.Module | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(data)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None

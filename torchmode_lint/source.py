@@ -14,10 +14,11 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import libcst as cst
 
+from torchmode_lint.deep import is_deep
 from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import give_up, lower_file
@@ -27,6 +28,7 @@ from torchmode_lint.flow.places import Places, parents
 from torchmode_lint.flow.scopes import PER_FILE
 from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
+from torchmode_lint.python_parser import python_tree
 from torchmode_lint.suppression import Suppressions
 from torchmode_lint.text import NOT_CODE, NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
 
@@ -45,17 +47,19 @@ _STACK_SIZE = threading.Lock()
 
 T = TypeVar("T")
 
+Outlined: TypeAlias = "tuple[cst.Module, Outline]"
+
 
 class SourceFile:
     """One parsed file. `path` is as it is shown; `text` has the file's line ends but no byte order mark."""
 
     __slots__ = (
-        *("_code", "_gone", "_ignores", "_lines", "_parents", "_places", "_suppressions", "_tree"),
+        *("_code", "_gone", "_ignores", "_lines", "_outline", "_parents", "_places", "_suppressions", "_tree"),
         *("cells", "encoding", "path", "text"),
     )
 
     def __init__(
-        self, path: str, text: str, tree: cst.Module | Outline, encoding: str, cells: Cells | None = None
+        self, path: str, text: str, tree: cst.Module | Outlined, encoding: str, cells: Cells | None = None
     ) -> None:
         self.path = path
         self.cells = cells  # of a notebook, whose spans are lines of the whole program until `placed`
@@ -63,13 +67,12 @@ class SourceFile:
         self.encoding = encoding  # "utf-8-sig" with a byte order mark: encoding `text` gives the bytes again
         self._gone = Gone(self.restore)
         self._tree: cst.Module | None = None
-        self._code: Code | None = None
-        if isinstance(tree, Outline):
-            first = next(_FIRST_SCOPES)
-            module = tree.tree()
-            self._code = _retried(lambda: lower_file(module, first, tree, self._gone))
-        else:
+        self._outline: Outlined | None = None  # until it is lowered
+        if isinstance(tree, cst.Module):
             self._tree = tree
+        else:
+            self._outline = tree
+        self._code: Code | None = None
         self._lines: list[str] | None = None
         self._places: Places | None = None
         self._parents: dict[cst.CSTNode, cst.CSTNode] | None = None
@@ -95,7 +98,13 @@ class SourceFile:
     def code(self) -> Code:
         """The file, lowered."""
         if self._code is None:
-            self._code = _retried(lambda: lower_file(self.tree, next(_FIRST_SCOPES)))
+            first = next(_FIRST_SCOPES)
+            if self._tree is None and self._outline is not None:
+                tree, outline = self._outline
+                self._code = _retried(lambda: lower_file(tree, first, outline, self._gone))
+            else:
+                self._code = _retried(lambda: lower_file(self.tree, first))
+            self._outline = None
         return self._code
 
     def release(self) -> None:
@@ -107,9 +116,11 @@ class SourceFile:
 
     def restore(self) -> None:
         """Get back what was given up: lowering does the same every time."""
-        if self._tree is not None or self._code is None:
+        if self._tree is not None:
             return
         self._tree = _parse(self.text, self.encoding)
+        if self._code is None:
+            return
         again = _retried(lambda: lower_file(self.tree))
         for code, twin in zip(self._code.walk(), again.walk(), strict=True):
             for block, same in zip(code.blocks, twin.blocks, strict=True):  # lowered, at the latest, now
@@ -172,29 +183,15 @@ class SourceFile:
 
 def read_source(path: Path, shown: str | None = None) -> SourceFile:
     """Reads and parses a file. Raises SourceError."""
-    return parse_source(_read(path), path.as_posix() if shown is None else shown)
-
-
-def outlined_source(path: Path) -> SourceFile:
-    """Reads a file whose functions are only parsed when they are asked for. Raises SourceError."""
-    text, encoding = decode(_read(path))
-    parse = functools.partial(_parse, encoding=encoding)
     try:
-        outline = Outline(text, parse)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return SourceFile(path.as_posix(), text, parse(text), encoding)
-    return SourceFile(path.as_posix(), text, outline, encoding)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise SourceError(error.strerror or str(error), code=UNREADABLE) from error
+    return parse_source(data, path.as_posix() if shown is None else shown)
 
 
 def parse_source(data: bytes, shown: str) -> SourceFile:
-    """Parses the bytes of a file. Raises SourceError."""
+    """Parses the bytes of a file, its functions when they are asked for. Raises SourceError."""
     if shown.endswith(".ipynb"):
         try:
             cells = read_cells(data)
@@ -206,7 +203,15 @@ def parse_source(data: bytes, shown: str) -> SourceFile:
             at = cells.place(Span(shown, error.line, error.column, error.line, error.column))
             raise SourceError(error.message, at.line, at.column, error.code, at.cell) from error
     text, encoding = decode(data)
-    return SourceFile(shown, text, _parse(text, encoding), encoding)
+    parse = functools.partial(_parse, encoding=encoding)
+    tree = python_tree(text)
+    if tree is not None:
+        outline = Outline(text, tree, parse)
+        try:
+            return SourceFile(shown, text, (outline.tree(), outline), encoding)
+        except SourceError:
+            pass  # whose place is one in the outline
+    return SourceFile(shown, text, parse(text), encoding)
 
 
 def _parse(text: str, encoding: str) -> cst.Module:
@@ -269,6 +274,8 @@ def _retried(call: Callable[[], T]) -> T:
 
 def _with_room(call: Callable[[], T]) -> T:
     """The result of a call, made where the native stack is large."""
+    if is_deep():
+        return call()
     results: list[T] = []
     errors: list[BaseException] = []
 

@@ -15,13 +15,19 @@ from torchmode_lint.flow.cfg import Block, Code
 from torchmode_lint.flow.events import Event
 from torchmode_lint.flow.lower import lower_file
 from torchmode_lint.source import SourceFile, parse_source
-from torchmode_lint.text import SourceError
+from torchmode_lint.text import SourceError, decode
 
 FILES = int(os.environ.get("TML_CORPUS_FILES", "120"))  # of some ten thousand, which take half an hour
 
 
 def lowered(text: str) -> Code:
     return lower_file(libcst.parse_module(text))
+
+
+def whole_source(path: Path) -> SourceFile:
+    """The file parsed as a whole."""
+    text, encoding = decode(path.read_bytes())
+    return SourceFile(path.as_posix(), text, libcst.parse_module(text), encoding)
 
 
 def all_codes(code: Code) -> Iterator[Code]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import libcst
 import pytest
-from graphs import all_codes, corpus, events_of
+from graphs import all_codes, corpus, events_of, whole_source
 
+from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.render import to_text
-from torchmode_lint.source import SourceFile, outlined_source, read_source
+from torchmode_lint.source import SourceFile, read_source
 
 ODD = '''\
 # before
@@ -96,14 +97,14 @@ def test_odd_text(tmp_path: Path, end: str) -> None:
 
 
 def test_files_of_others() -> None:
-    for whole in corpus()[::3]:
-        alike(outlined_source(Path(whole.path)), whole)
+    for source in corpus()[::3]:
+        alike(source, whole_source(Path(source.path)))
 
 
 def test_what_is_asked_for_is_all_that_is_lowered(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text(ODD)
-    file = outlined_source(path).code
+    file = read_source(path).code
     later = {code.qualname for code in file.walk_lowered() if code.is_put_off}
     assert later == {"f", "C.p", "C.q", "C.D.r", "C.D.s", "t", "u", "v", "number", "last"}
     f = next(code for code in file.codes if code.name == "f")
@@ -115,7 +116,7 @@ def test_what_is_asked_for_is_all_that_is_lowered(tmp_path: Path) -> None:
 def test_nodes_come_back_while_other_functions_are_put_off(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text(ODD)
-    source, whole = outlined_source(path), read_source(path)
+    source, whole = read_source(path), whole_source(path)
     first, *_ = events_of(next(code for code in source.code.codes if code.name == "last"))
     assert isinstance(first.node, libcst.CSTNode)
     for code, twin in zip(all_codes(source.code), all_codes(whole.code), strict=True):
@@ -124,10 +125,26 @@ def test_nodes_come_back_while_other_functions_are_put_off(tmp_path: Path) -> No
             assert source.span(event.node, code) == whole.span(other.node, twin)
 
 
+def test_the_words_of_a_function_that_is_put_off_hold_its_names() -> None:
+    held = 0
+    for path in (Path(source.path) for source in corpus()[::2]):
+        for code in list(read_source(path).code.walk_lowered()):
+            if code.is_put_off:
+                dotted, called = code.words.dotted, code.words.called
+                last = {name.rpartition(".")[2] for name in called}
+                named = {(name, call is not None) for name, call in named_callees(code)}
+                for name, is_called in named:
+                    held += 1
+                    parts = name.split(".")
+                    assert set(parts) <= {"?"}.union(*(one.split(".") for one in dotted))
+                    assert not is_called or parts[-1] in last | {"?"}, (path, code, name)
+    assert held > 1000
+
+
 def test_a_function_that_libcst_cannot_read_never_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.py"
     path.write_text("def f():\n    return 1\ndef g():\n    return 2\n")
-    source = outlined_source(path)
+    source = read_source(path)
     monkeypatch.setattr("torchmode_lint.flow.outline._HEAD", "def (:\n")
     f, _ = source.code.codes
     assert "raise" in to_text(f) and "return" not in to_text(f)
@@ -135,9 +152,9 @@ def test_a_function_that_libcst_cannot_read_never_returns(tmp_path: Path, monkey
 
 def same(path: Path) -> None:
     """Whatever is asked for first, an outlined file is what the whole file is, to numbers, names and places."""
-    whole = read_source(path)
+    whole = whole_source(path)
     for turn in (1, -1):
-        outlined = outlined_source(path)
+        outlined = read_source(path)
         for code in list(outlined.code.walk_lowered())[::turn]:
             assert code.blocks
         alike(outlined, whole)

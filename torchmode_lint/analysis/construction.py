@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
     from torchmode_lint.flow.events import Event
 
+_TRAINING = frozenset({"backward", "zero_grad"})
+_SWITCHING = frozenset({"eval", "train", "requires_grad_"})
+
 
 def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> Value:
     """`C(...)` of a class of the project."""
@@ -116,10 +119,10 @@ def _given_dependence(frame: Frame, arguments: Arguments) -> Truth:
 def trains(cls: Class) -> bool:
     """Whether a module's class also drives the protocol, so that its constructor must be followed."""
     return drives(cls) or any(
-        event is not None and name in ("self.eval", "self.train", "self.requires_grad_")
+        event is not None and name in {f"self.{method}" for method in _SWITCHING}
         for atom in cls.method("__init__") or ()
         if isinstance(atom, Func)
-        for name, event in named_callees(atom.code)
+        for name, event in named_callees(atom.code, among=_SWITCHING)
     )
 
 
@@ -128,8 +131,8 @@ def drives(cls: Class) -> bool:
     for one in cls.line():
         if one.trains_itself is None:
             one.trains_itself = any(
-                event is not None and name.rpartition(".")[2] in ("backward", "zero_grad")
-                for name, event in named_callees(one.code)
+                event is not None and name.rpartition(".")[2] in _TRAINING
+                for name, event in named_callees(one.code, among=_TRAINING)
             )
         if one.trains_itself:
             return True

@@ -72,16 +72,19 @@ def _dependence(
     return strongest(answers)
 
 
+_SWITCHES = frozenset({"eval", "train"})
+
+
 def evaluates_itself(cls: Class) -> bool:
     """Whether the forward of a module puts what it applies into eval mode itself, whatever mode it is in."""
     calls = {
         name
         for atom in cls.method("forward") or ()
         if isinstance(atom, Func)
-        for name, call in named_callees(atom.code, inside=False)
+        for name, call in named_callees(atom.code, inside=False, among=_SWITCHES)
         if call is not None and name.startswith("self.")
     }
-    switches = {name.rpartition(".")[2] for name in calls} & {"eval", "train"}
+    switches = {name.rpartition(".")[2] for name in calls} & _SWITCHES
     return switches == {"eval"}
 
 
@@ -94,7 +97,7 @@ def strongest(answers: set[Truth]) -> Truth:
 
 def _takes_modules(cls_code: Code) -> bool:
     """Whether a constructor keeps an argument that the class later calls, or puts one into a container."""
-    called = {name for name, event in named_callees(cls_code) if event is not None}
+    kept: set[str] = set()
     for init in (code for code in cls_code.codes if code.name == "__init__"):
         parameters = {parameter.name for parameter in init.parameters[1:]}
         given: set[int] = set()
@@ -105,15 +108,16 @@ def _takes_modules(cls_code: Code) -> bool:
                     case ev.Load(dst=dst, variable=variable):
                         if variable.name in parameters and variable.scope == init.scope:
                             given.add(dst)
-                    case ev.SetAttribute(name=name, src=src) if src in given and f"self.{name}" in called:
-                        return True
+                    case ev.SetAttribute(name=name, src=src) if src in given:
+                        kept.add(name)
                     case ev.Call(func=func, arguments=arguments):
                         last = names.get(func, "?").rpartition(".")[2]
                         if last in ("ModuleList", "ModuleDict", "Sequential") and any(
                             a.src in given for a in arguments
                         ):
                             return True
-    return False
+    called = (name for name, event in named_callees(cls_code, among=kept) if event is not None)
+    return bool(kept) and any(name.startswith("self.") and name[5:] in kept for name in called)
 
 
 def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]) -> Truth:

@@ -209,12 +209,15 @@ def _synthetic(frame: Frame, identity: Identity, arguments: Arguments) -> bool:
     return bool(tensors) and all(t.synthetic for t in tensors) and not unknown
 
 
+_SWITCHING_ON = frozenset({"enable_grad", "set_grad_enabled"})
+
+
 def _switches_on(record: r.Module) -> bool:
     """Whether a module's own code switches gradients on, whatever mode it is called in."""
     if record.cls is None:
         return False
-    named = (name for one in record.cls.line() for name, _ in named_callees(one.code))
-    if any(name.rpartition(".")[2] in ("enable_grad", "set_grad_enabled") for name in named):
+    named = (name for one in record.cls.line() for name, _ in named_callees(one.code, among=_SWITCHING_ON))
+    if any(name.rpartition(".")[2] in _SWITCHING_ON for name in named):
         return True
     return any(isinstance(a, v.Func) and a.grad in ("on", "unknown") for a in record.cls.method("forward") or ())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,15 +20,45 @@ _MAX_CODES = 200
 _BUILTINS = frozenset(dir(builtins))
 
 
-def named_callees(code: Code, *, inside: bool = True) -> Iterator[tuple[str, ev.Call | None]]:
+def named_callees(
+    code: Code, *, inside: bool = True, among: Set[str] | None = None
+) -> Iterator[tuple[str, ev.Call | None]]:
     """Every dotted name that a code object mentions; calls with their event.
 
-    `inside`: with the codes inside it.
+    `inside`: with the codes inside it. `among`: those whose last part is one of these, and maybe others; a function
+    that is put off and has none of these words stays so.
     """
+    if among is not None and code.is_put_off and among.isdisjoint(code.words.parts):
+        return
     yield from _own_names(code)
     if inside:
         for inner in code.codes:
-            yield from named_callees(inner)
+            yield from named_callees(inner, among=among)
+
+
+def words(code: Code) -> Iterator[tuple[str, bool]]:
+    """At least the names of `named_callees`, and whether they are called; what is put off stays so."""
+    for inner in code.walk_lowered():
+        if inner.is_put_off:
+            for name in inner.words.dotted:
+                at = name.find(".")
+                while at >= 0:
+                    yield name[:at], False
+                    at = name.find(".", at + 1)
+                yield name, name in inner.words.called
+        else:
+            yield from ((name, call is not None) for name, call in _own_names(inner))
+
+
+def dotted_words(code: Code) -> Iterator[str]:
+    """At least the names of `named_callees` that are no part of longer ones, without those only asked about."""
+    for inner in code.walk_lowered():
+        if inner.is_put_off:
+            yield from inner.words.dotted
+        else:
+            named = dict.fromkeys(name for name, call in _own_names(inner) if call is None)
+            within = {name.rpartition(".")[0] for name in named}
+            yield from (name for name in named if name not in within)
 
 
 def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:

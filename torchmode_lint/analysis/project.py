@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchmode_lint.source import outlined_source
+from torchmode_lint.source import read_source
 from torchmode_lint.text import SourceError, imported_words
 from torchmode_lint.torch_api import told_words
 
@@ -144,7 +144,7 @@ class Project:
         source: SourceFile | None = None
         try:
             if path.stat().st_size <= MAX_FILE_BYTES:
-                source = outlined_source(path)
+                source = read_source(path)
         except (SourceError, OSError):
             pass
         self.sources[path] = source

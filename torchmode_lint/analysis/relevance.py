@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,13 @@ from torchmode_lint.analysis.mentions import (
     MOVES,
     Names,
     asked_about,
+    dotted_words,
     in_namespace,
     named_callees,
+    words,
 )
 from torchmode_lint.flow import events as ev
+from torchmode_lint.flow.outline import may_discard
 from torchmode_lint.torch_api import told_moves
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _MAX_FOLLOWED = 20
 _NUMBERS = frozenset({"detach", "cpu", "numpy", "item", "tolist"})  # these take numbers out of a graph
 _RETURNING = frozenset({"to", "cuda", "cpu", "clone", "detach"})  # and these matter where what they return is dropped
+_DROPPING = _RETURNING | GRAD_MODES
 _CALLS_BASE = "?.__init__"  # `super().__init__(..)`
 _SWITCHING = frozenset({"eval", "requires_grad_"})
 
@@ -43,34 +47,59 @@ class Relevance:
 
     `by_name` are all functions of the file. In a method of a module, neither a forward of a part nor a grad mode says
     anything by itself; elsewhere they do where the mode of some module may be known, or its gradients; always, without
-    `knowing`.
+    `knowing`. What is put off stays so where its words say that there is nothing.
     """
 
     def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind, *, knowing: bool = True) -> None:
+        self._knowing_only = knowing and kind is Kind.FUNCTION
+        self._own = MOVES | _NUMBERS if kind is Kind.FUNCTION else MOVES - COUNTERS
+        alone = ALONE | told_moves()
+        if kind is not Kind.FUNCTION:
+            alone -= GRAD_MODES
+        if kind is Kind.CONSTRUCTOR:
+            alone -= _SWITCHING
+        self._by_words = _Ways(by_name, names, alone, words, dotted_words, 2 * _MAX_FOLLOWED)
+        self._by_names = _Ways(by_name, names, alone, _names, _leaves, _MAX_FOLLOWED)
+
+    def of(self, code: Code, made_by: Sequence[Code] = ()) -> bool:
+        """Whether a function is worth a look; `made_by` are the constructors of the object that it is a method of."""
+        if code.is_put_off and not (
+            may_discard(code.text, _DROPPING) or self._leads_there(self._by_words, code, made_by)
+        ):
+            return False
+        return _drops(code) or self._leads_there(self._by_names, code, made_by)
+
+    def _leads_there(self, ways: _Ways, code: Code, made_by: Sequence[Code]) -> bool:
+        named = any(name.rpartition(".")[2] in self._own for name, _ in ways.names_in(code))
+        return (named or ways.lead_there(code)) and (not self._knowing_only or ways.may_know(code, made_by))
+
+
+class _Ways:
+    """Where functions may lead to, by the names in each: those called, and the `leaves`, no part of longer ones."""
+
+    def __init__(
+        self,
+        by_name: dict[str, list[Code]],
+        names: Names,
+        alone: frozenset[str],
+        names_in: Callable[[Code], Iterable[tuple[str, bool]]],
+        leaves_of: Callable[[Code], Iterable[str]],
+        most: int,
+    ) -> None:
         self._by_name = by_name
         self._names = names
-        self._knowing_only = knowing and kind is Kind.FUNCTION
-        self._in_function = kind is Kind.FUNCTION
-        self._own = MOVES | _NUMBERS if self._in_function else MOVES - COUNTERS
-        self._alone = ALONE | told_moves()
-        if not self._in_function:
-            self._alone -= GRAD_MODES
-        if kind is Kind.CONSTRUCTOR:
-            self._alone -= _SWITCHING
-        self._steps: dict[Code, frozenset[Code] | None] = {}
-        self._called_by: dict[Code, tuple[frozenset[Code], tuple[str, ...]]] = {}
+        self._alone = alone
+        self.names_in = names_in
+        self._leaves_of = leaves_of
+        self._most = most  # files of others are followed in so many functions
+        self._steps: dict[Code, tuple[Code, ...] | None] = {}
+        self._called_by: dict[Code, tuple[tuple[Code, ...], tuple[str, ...]]] = {}
         self._nothing: set[Code] = set()  # lead nowhere
         self._nothing_here: set[Code] = set()  # lead nowhere within the file
         self._knowing: dict[Code, bool] = {}
 
-    def of(self, code: Code, made_by: Iterable[Code] = ()) -> bool:
-        """Whether a function is worth a look; `made_by` are the constructors of the object that it is a method of."""
-        if _drops(code):
-            return True
-        named = any(name.rpartition(".")[2] in self._own for name, _ in named_callees(code))
-        return (named or self._leads_there(code)) and (not self._knowing_only or self._may_know(code, made_by))
-
-    def _leads_there(self, code: Code) -> bool:
+    def lead_there(self, code: Code) -> bool:
+        """Whether a function, or what it may call by name, names the protocol."""
         seen = {code}
         pending = [code]
         looked_at = 0
@@ -80,17 +109,18 @@ class Relevance:
             if steps is None:
                 return True
             looked_at += 1
-            if looked_at <= _MAX_FOLLOWED:
-                steps |= self._outside_of(at, modules=False)
-            new = steps - (self._nothing if looked_at < _MAX_FOLLOWED else self._nothing_here) - seen
-            seen |= new
+            if looked_at <= self._most:
+                steps = (*steps, *self._outside_of(at, modules=False))
+            nothing = self._nothing if looked_at < self._most else self._nothing_here
+            new = [one for one in dict.fromkeys(steps) if one not in seen and one not in nothing]
+            seen.update(new)
             pending += new
         self._nothing_here |= seen
-        if looked_at <= _MAX_FOLLOWED:  # all that is there has been seen
+        if looked_at <= self._most:  # all that is there has been seen
             self._nothing |= seen
         return False
 
-    def _may_know(self, code: Code, made_by: Iterable[Code]) -> bool:
+    def may_know(self, code: Code, made_by: Iterable[Code]) -> bool:
         """Whether the mode of a module, or gradients, may be known in a function or in what it may call by name."""
         pending = [code, *made_by]
         seen = set(pending)
@@ -100,73 +130,80 @@ class Relevance:
             if self._knows(at):
                 return True
             looked_at += 1
-            new = self._called(at) - seen
-            if looked_at <= _MAX_FOLLOWED:
-                new |= self._outside_of(at, modules=True) - seen
+            steps = self._called(at)
+            if looked_at <= self._most:
+                steps = (*steps, *self._outside_of(at, modules=True))
+            new = [one for one in dict.fromkeys(steps) if one not in seen]
             pending += new
-            seen |= new
+            seen.update(new)
         return False
 
     def _knows(self, code: Code) -> bool:
         known = self._knowing.get(code)
         if known is None:
-            known = self._knowing[code] = any(map(self._moves, named_callees(code))) or any(
-                self._names.may_make_modules(code, name) for name in _leaves(code)
+            known = self._knowing[code] = any(_moves(*named) for named in self.names_in(code)) or any(
+                self._names.may_make_modules(code, name) for name in self._leaves_of(code)
             )
         return known
 
-    def _moves(self, named: tuple[str, ev.Call | None]) -> bool:
-        name, call = named
-        last = name.rpartition(".")[2]
-        return (
-            (last in ALONE and last not in GRAD_MODES)
-            or (last in MOVES and (call is not None or last not in COUNTERS))
-            or in_namespace(name)
-            or last in told_moves()
-        )
-
-    def _steps_of(self, code: Code) -> frozenset[Code] | None:
+    def _steps_of(self, code: Code) -> tuple[Code, ...] | None:
         """The functions of the file that a code may call by name; None where it names the protocol itself."""
         if code not in self._steps:
             alone = any(self._alone.intersection(decorator.split(".")) for decorator in code.decorators) or any(
-                name.rpartition(".")[2] in self._alone or in_namespace(name) for name, _ in named_callees(code)
+                name.rpartition(".")[2] in self._alone or in_namespace(name) for name, _ in self.names_in(code)
             )
             self._steps[code] = None if alone else self._called(code)
         return self._steps[code]
 
-    def _called(self, code: Code) -> frozenset[Code]:
+    def _called(self, code: Code) -> tuple[Code, ...]:
         """The functions of the file that a code may call by name."""
         return self._callees(code)[0]
 
-    def _outside_of(self, code: Code, *, modules: bool) -> frozenset[Code]:
+    def _outside_of(self, code: Code, *, modules: bool) -> Iterator[Code]:
         """The functions and classes of other files that a code may call by name, or, with `modules`, at all."""
-        names = _leaves(code) if modules else self._callees(code)[1]
+        names = self._leaves_of(code) if modules else self._callees(code)[1]
         found = (self._names.elsewhere(code, name, modules=modules) for name in names)
-        return frozenset(one for one in found if one is not None)
+        return (one for one in found if one is not None)
 
-    def _callees(self, code: Code) -> tuple[frozenset[Code], tuple[str, ...]]:
+    def _callees(self, code: Code) -> tuple[tuple[Code, ...], tuple[str, ...]]:
         """The functions of the file that a code may call by name, and what else it calls."""
         known = self._called_by.get(code)
         if known is None:
-            here: set[Code] = set()
+            here: dict[Code, None] = {}
             outside: dict[str, None] = {}
-            for name, call in named_callees(code):
+            for name, is_called in self.names_in(code):
                 last = name.rpartition(".")[2]
                 if name == _CALLS_BASE:  # of some class or other: all of them would be taken for called
                     continue
                 if last in self._by_name:
-                    here.update(self._by_name[last])
-                elif call is not None:
+                    here |= dict.fromkeys(self._by_name[last])
+                elif is_called:
                     outside[name] = None
-            known = self._called_by[code] = frozenset(here), tuple(outside)
+            known = self._called_by[code] = tuple(here), tuple(outside)
         return known
 
 
-def _leaves(code: Code) -> set[str]:
+def _moves(name: str, is_called: bool) -> bool:
+    """Whether a name says something of the mode of a module, or of gradients."""
+    last = name.rpartition(".")[2]
+    return (
+        (last in ALONE and last not in GRAD_MODES)
+        or (last in MOVES and (is_called or last not in COUNTERS))
+        or in_namespace(name)
+        or last in told_moves()
+    )
+
+
+def _names(code: Code) -> Iterator[tuple[str, bool]]:
+    return ((name, call is not None) for name, call in named_callees(code))
+
+
+def _leaves(code: Code) -> Iterable[str]:
     """The dotted names in a code object that are no part of longer ones, nor only asked about (`isinstance`)."""
     named = Counter(name for name, call in named_callees(code) if call is None)
     named -= sum((asked_about(inner) for inner in code.walk()), Counter())
-    return set(named) - {name.rpartition(".")[0] for name in named}
+    within = {name.rpartition(".")[0] for name in named}
+    return [name for name in named if name not in within]
 
 
 def _drops(code: Code) -> bool:
@@ -174,6 +211,6 @@ def _drops(code: Code) -> bool:
     events = [event for inner in code.walk() for block in inner.blocks for event in block.events]
     dropped = {event.src for event in events if isinstance(event, ev.Discard)}
     return any(
-        name.rpartition(".")[2] in _RETURNING | GRAD_MODES and call is not None and call.dst in dropped
+        name.rpartition(".")[2] in _DROPPING and call is not None and call.dst in dropped
         for name, call in named_callees(code)
     )

@@ -8,7 +8,7 @@ methods may have run in between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from torchmode_lint.analysis.sights import Watch
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import SetAttribute, Variable
+from torchmode_lint.harmless import may_drop
 from torchmode_lint.protocol import Gradients, GradMode, Mode
 from torchmode_lint.screen import DROPPING, PROTOCOL
 from torchmode_lint.torch_api import told_moves
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 3
 
+_SWITCHES = frozenset({"train", "eval"})
+
 
 def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watched: bool = False) -> Program:
     """Analyse a file, again while its use of things that its functions share teaches what they are.
@@ -45,7 +48,7 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watche
     `callers` are other files that call its functions: what they call has callers, and is no root.
     `watched`: see `sights`.
     """
-    drops = DROPPING.search(source.text)
+    drops = DROPPING.search(source.text) is not None and may_drop(source.text)
     moves = PROTOCOL.search(source.text) or any(word in source.text for word in told_moves())
     if not (drops or moves) or not loader.project.knows_torch(source):
         return Program(source)
@@ -87,32 +90,68 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
 
 def _start_all(run: Interpreter, file: Code, after: State) -> None:
     """Analyse the functions of a file that no analysed code has called, outermost callers first."""
-    called: dict[Code, set[str]] = {}
-    for code in _functions(file):
-        names = (name for name, event in named_callees(code, inside=False) if event is not None)
-        called[code] = {name.rpartition(".")[2] for name in names}
     by_name = _by_name(file)
     relevance = {kind: Relevance(by_name, run, kind, knowing=run.watch is None) for kind in Kind}
-    pending = dict.fromkeys(called)
-    calls = Counter(name for names in called.values() for name in names)
-    while pending:
-        for code in [code for code in pending if code in run.visited]:
-            calls.subtract(called[code])
-            del pending[code]
-        started = False
-        while pending and not started:
-            # the first function that none calls by name, or simply the first
-            code = next((one for one in pending if calls[one.name] <= 0), next(iter(pending)))
-            calls.subtract(called[code])
-            del pending[code]
-            if not (_is_reached(run, code) and _is_relevant(run, code, relevance)):
-                continue
-            if run.spent > MAX_FILE_STEPS or code in run.costly:
-                run.program.degraded.append(code.qualname)
-                continue
-            started = True
-            if not _start_until_settled(run, code, after):  # what it calls is tried, each by itself
-                run.costly.add(code)
+    waiting = _Waiting(file)
+    while waiting.are_left(run.visited):
+        code = waiting.first()
+        if not (_is_reached(run, code) and _is_relevant(run, code, relevance)):
+            continue
+        if run.spent > MAX_FILE_STEPS or code in run.costly:
+            run.program.degraded.append(code.qualname)
+        elif not _start_until_settled(run, code, after):  # what it calls is tried, each by itself
+            run.costly.add(code)
+
+
+class _Waiting:
+    """The functions of a file that nobody has called yet; those in one that is put off join when it is lowered."""
+
+    def __init__(self, file: Code) -> None:
+        self._file = file
+        self._codes: dict[Code, None] = {}
+        self._put_off: list[Code] = []
+        self._called: dict[Code, set[str]] = {}
+        self._calls: Counter[str] = Counter()
+        self._visited = -1
+        self._join()
+
+    def are_left(self, visited: Set[Code]) -> bool:
+        """Whether there are some that have not been visited."""
+        if len(visited) != self._visited:
+            self._visited = len(visited)
+            if not all(code.is_put_off for code in self._put_off):
+                self._join()
+            for code in [code for code in self._codes if code in visited]:
+                self._take(code)
+        return bool(self._codes)
+
+    def first(self) -> Code:
+        """The first that no other calls by name, or simply the first; it waits no longer."""
+        code = next((one for one in self._codes if self._calls[one.name] <= 0), next(iter(self._codes)))
+        self._take(code)
+        return code
+
+    def _take(self, code: Code) -> None:
+        self._calls.subtract(self._called[code])
+        del self._codes[code]
+
+    def _join(self) -> None:
+        functions = list(_functions(self._file))
+        new = {code: _called(code) for code in functions if code not in self._called}
+        self._called |= new
+        for names in new.values():
+            self._calls.update(names)
+        self._codes = {code: None for code in functions if code in self._codes or code in new}
+        self._put_off = [code for code in self._codes if code.is_put_off]
+
+
+def _called(code: Code) -> set[str]:
+    """The last parts of the names of what a function calls."""
+    if code.is_put_off:
+        names = iter(code.words.called)
+    else:
+        names = (name for name, event in named_callees(code, inside=False) if event is not None)
+    return {name.rpartition(".")[2] for name in names}
 
 
 def _by_name(*files: Code) -> dict[str, list[Code]]:
@@ -125,7 +164,7 @@ def _by_name(*files: Code) -> dict[str, list[Code]]:
 def _is_relevant(run: Interpreter, code: Code, relevance: Mapping[Kind, Relevance]) -> bool:
     cls = run.class_of.get(code)
     if cls is None or not cls.is_module or construction.drives(cls):
-        return relevance[Kind.FUNCTION].of(code, () if cls is None else _constructors(cls))
+        return relevance[Kind.FUNCTION].of(code, () if cls is None else list(_constructors(cls)))
     return relevance[Kind.CONSTRUCTOR if code.name == "__init__" else Kind.METHOD].of(code)
 
 
@@ -164,7 +203,7 @@ def _is_reached(run: Interpreter, code: Code) -> bool:
 
 def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Code]]:
     """The methods of base classes in other files that call methods of a class of this file, where they are relevant."""
-    for code in source.code.walk():
+    for code in source.code.walk_lowered():
         cls = run.classes.own.get(code)
         if cls is None or cls.is_module:
             continue
@@ -173,7 +212,7 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
             found = [method for method in base.code.codes if _calls_several(method, own)]
             if found:
                 relevance = Relevance(_by_name(source.code, base.code.file), run, Kind.FUNCTION)
-                yield from ((cls, method) for method in found if relevance.of(method, _constructors(cls)))
+                yield from ((cls, method) for method in found if relevance.of(method, list(_constructors(cls))))
 
 
 def _calls_several(method: Code, own: set[str]) -> bool:
@@ -221,8 +260,9 @@ def _settled(cls: Class, made: State) -> frozenset[v.Identity]:
 
     In a class that trains, only eval mode is taken for meant so.
     """
-    called = {name for one in cls.line() for name, event in named_callees(one.code) if event is not None}
-    ways = {first for first, _, last in (name.rpartition(".") for name in called) if last in ("train", "eval")}
+    named = (pair for one in cls.line() for pair in named_callees(one.code, among=_SWITCHES))
+    called = {name for name, event in named if event is not None}
+    ways = {first for first, _, last in (name.rpartition(".") for name in called) if last in _SWITCHES}
     if not any(name.rpartition(".")[2] == "train" for name in called):
         settled = {key for key, one in made.heap.items() if isinstance(one, r.Module) and one.mode is Mode.EVAL}
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.flow.nodes import Gone
+from torchmode_lint.text import Words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,6 +143,7 @@ class Code:
     named: tuple[tuple[str, Call | None], ...] | None = None  # the names in it, once somebody has looked for them
     _lower: Callable[[], None] | None = None
     _text: Callable[[], str] | None = None
+    _words: Words | None = None
 
     def __repr__(self) -> str:
         return f"{self.kind} {self.qualname}".rstrip()
@@ -150,7 +152,7 @@ class Code:
         """What is inside, at the first time that it is asked for: a slot that is not filled leads here."""
         if name not in _INSIDE or self._lower is None:
             raise AttributeError(name)
-        lower, self._lower, self._text = self._lower, None, None
+        lower, self._lower, self._text, self._words = self._lower, None, None, None
         self.blocks, self.codes, self.is_generator = [], [], False
         lower()
         return getattr(self, name)
@@ -169,6 +171,13 @@ class Code:
     def text(self) -> str:
         """The body of a function that is put off, nothing of others."""
         return "" if self._text is None else self._text()
+
+    @property
+    def words(self) -> Words:
+        """The names in the body of a function that is put off, and more."""
+        if self._words is None:
+            self._words = words_of(self.text)
+        return self._words
 
     @property
     def node(self) -> libcst.CSTNode:

@@ -8,12 +8,12 @@ and those on one line stay where they are.
 from __future__ import annotations
 
 import ast
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import TypeAlias
 
 import libcst as cst
 
+from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import SourceError, line_starts
 
 _HEAD = "def _():\n"
@@ -23,20 +23,17 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Outline:
-    """`text` is that of the file with numbers for bodies. `parse` makes a tree of such a text, or raises SourceError.
+    """`text` is that of the file with numbers for bodies, `tree` Python's own of the whole file.
 
-    Raises what `ast.parse` does where Python's own parser refuses the file.
+    `parse` makes one of libcst's of such a text, or raises SourceError.
     """
 
     __slots__ = ("_bodies", "_parse", "_whole", "text")
 
-    def __init__(self, text: str, parse: Callable[[str], cst.Module]) -> None:
+    def __init__(self, text: str, tree: ast.Module, parse: Callable[[str], cst.Module]) -> None:
         self._parse = parse
         self._whole = text
         self._bodies: list[tuple[int, int, bool]] = []  # from where to where, and whether of an async function
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
         self.text = "".join(self._written(tree))
 
     def tree(self) -> cst.Module:
@@ -81,6 +78,27 @@ class Outline:
             written = end
             self._bodies.append((start, end, isinstance(function, ast.AsyncFunctionDef)))
         yield self._whole[written:]
+
+
+def may_discard(body: str, methods: Set[str]) -> bool:
+    """Whether a body of a function calls one of these methods or functions in a statement of its own."""
+    if not any(method in body for method in methods):
+        return False
+    tree = python_tree(f"async {_HEAD}{body}")
+    if tree is None:
+        return True
+    called = (one.func for statement in _discarding(tree) for one in ast.walk(statement) if isinstance(one, ast.Call))
+    names = (one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "") for one in called)
+    return not methods.isdisjoint(names)
+
+
+def _discarding(node: ast.AST) -> Iterator[ast.Expr]:
+    """The expressions that are statements."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Expr):
+            yield child
+        elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            yield from _discarding(child)
 
 
 def _functions(node: ast.AST) -> Iterator[_Function]:

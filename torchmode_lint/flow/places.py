@@ -7,15 +7,15 @@ refuses the file, or counts its statements otherwise, the whole file is written 
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
-import warnings
 from collections.abc import Iterator, Mapping
 
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from libcst.metadata.position_provider import PositionProvidingCodegenState
+
+from torchmode_lint.python_parser import python_tree
 
 
 class Places:
@@ -78,12 +78,10 @@ def _height(decorator: cst.Decorator) -> int:
 
 def _starts(tree: cst.Module, text: str) -> list[int]:
     """The line on which each statement begins, by Python's parser; nothing where it does not see the same."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            lines = [statement.lineno for statement in ast.parse(text).body]
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    own = python_tree(text)
+    if own is None:
         return []
+    lines = [statement.lineno for statement in own.body]
     counts = [len(one.body) if isinstance(one, cst.SimpleStatementLine) else 1 for one in tree.body]
     if sum(counts) != len(lines):
         return []
