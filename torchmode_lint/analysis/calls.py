@@ -168,7 +168,7 @@ def _call_object(frame: Frame, event: Event, identity: v.Identity, arguments: Ar
             pass
         case _:
             return unknown_calls.call(frame, event, arguments)
-    if "module" in frame.run.evidence.get(identity, ()):
+    if frame.run.knows(identity, "module"):
         return forwards.forward(frame, event, identity, arguments)
     if isinstance(identity, Path):
         if modes.module_of(frame, identity.base) is None or identity.step in methods.SHARED_NAMES:

@@ -186,7 +186,7 @@ def step(frame: Frame, event: Event, identity: Identity, *, through: bool = Fals
             # what the step was meant for, although its backward is missing
             frame.run.program.stepped |= {Key(point.event, point.context) for point in record.applied}
     after = GRADIENTS.step(record.admitted, "step")
-    if windowed(frame.state) and "windowed" in frame.run.evidence.get(identity, ()):
+    if windowed(frame.state) and frame.run.knows(identity, "windowed"):
         after = Gradients.ENTRY  # cleared at the other end of the window, by arithmetic on the counter
     here = frozenset({frame.point(event)})
     frame.state.heap[identity] = replace(record, grads=after, stepped=here, applied=r.NOWHERE)

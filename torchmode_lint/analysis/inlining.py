@@ -149,7 +149,7 @@ def _holds(frame: Frame, value: Value, plain: Plain, seen: dict[v.Identity, None
             case Obj(identity) if identity not in seen:
                 seen[identity] = None
                 record = frame.state.heap.get(identity)
-                if isinstance(record, (r.Module, r.Optimizer)) or "module" in frame.run.evidence.get(identity, ()):
+                if isinstance(record, (r.Module, r.Optimizer)) or frame.run.knows(identity, "module"):
                     return True
                 if isinstance(record, r.Instance):
                     inside = [

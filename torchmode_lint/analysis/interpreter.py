@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import branches, tracking, transfer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.analysis.sights import Watch
     from torchmode_lint.flow.cfg import Block, Code
@@ -43,6 +45,16 @@ MAX_FILE_STEPS = 240_000
 LARGE = 150  # names, objects and attributes: from there on an event costs more than one step
 MAX_MEMO = 12
 MAX_SOLVED = 60  # of a code that makes no move of the protocol itself, in one root
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a constructor left: the state, None where there is none, and what was learnt and asked on the way."""
+
+    state: State | None
+    born: frozenset[Site]
+    carriers: frozenset[v.Identity]
+    asked: frozenset[tuple[object, str]]
 
 
 class Interpreter(Codes):
@@ -62,7 +74,9 @@ class Interpreter(Codes):
         self.visited: set[Code] = set()
         self.costly: set[Code] = set()  # roots that were given up, which another round would not find cheaper
         self.endless: set[Code] = set()  # what functions were given up in: who else calls it is given up at once
-        self.evidence: dict[object, set[str]] = {}
+        self._evidence: dict[object, set[str]] = {}
+        self._asked: set[tuple[object, str]] = set()  # what was to be known of whom, in this root
+        self._asked_ever: set[tuple[object, str]] = set()
         self.grew = False
         self.grew_shared = False
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
@@ -72,6 +86,7 @@ class Interpreter(Codes):
         self.carriers: set[v.Identity] = set()  # what cannot be seen into and holds a model or an optimizer
         self.active: list[Activation] = []
         self.solved: Counter[Code] = Counter()
+        self.made: dict[tuple[Class, int], Made] = {}  # by the class and the state that its constructor started from
         self._contexts: dict[tuple[Context | None, object, Code], Context] = {}
         self._memo: dict[tuple[Context, Block, bool], list[Activation]] = {}
 
@@ -103,6 +118,7 @@ class Interpreter(Codes):
         self.carriers.clear()
         self.born.clear()
         self.solved.clear()
+        self._asked.clear()
         self.steps = 0
 
     def allow(self) -> None:
@@ -111,13 +127,31 @@ class Interpreter(Codes):
         self.allowed = max((MAX_FILE_STEPS - self.spent) // 3, MIN_STEPS)
 
     def learn(self, identity: object, what: str) -> None:
-        """Remember, for the whole file, how something unknown is used."""
-        known = self.evidence.setdefault(identity, set())
+        """Remember, for the whole file, how something unknown is used; that counts as new where somebody has asked."""
+        known = self._evidence.setdefault(identity, set())
         if what not in known:
             known.add(what)
-            self.grew = True
-            if not _is_local(identity):
+            self.grew = self.grew or (identity, what) in self._asked
+            if (identity, what) in self._asked_ever and not _is_local(identity):
                 self.grew_shared = True
+
+    def knows(self, identity: object, what: str) -> bool:
+        """Whether something unknown was seen to be used like that."""
+        if what in self._evidence.get(identity, ()):
+            return True
+        self._asked.add((identity, what))
+        self._asked_ever.add((identity, what))
+        return False
+
+    def given(self, state: State | None) -> Made:
+        """What has been found out since the last `forget`, to be taken up in another root."""
+        return Made(state, frozenset(self.born), frozenset(self.carriers), frozenset(self._asked))
+
+    def take(self, made: Made) -> None:
+        """Go on from what another root has found out."""
+        self.born |= made.born
+        self.carriers |= made.carriers
+        self._asked |= made.asked
 
     def may_enter(self, context: Context, code: Code) -> bool:
         """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""

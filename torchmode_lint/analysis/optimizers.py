@@ -5,6 +5,7 @@ What a step or a cleared gradient does to the state is up to `tracking`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -93,8 +94,8 @@ def noted(frame: Frame, identity: Identity, what: str) -> bool:
     if frame.state.heap.get(identity) is not None:
         return False
     frame.run.learn(identity, what)
-    known = frame.run.evidence[identity]
-    if "step" in known and known & {"zero_grad", "of parameters"} and "module" not in known:
+    knows = functools.partial(frame.run.knows, identity)
+    if knows("step") and (knows("zero_grad") or knows("of parameters")) and not knows("module"):
         frame.state.heap[identity] = r.Optimizer(frame.run.given_parameters.get(identity), Gradients.ENTRY)
         return True
     return False

@@ -43,7 +43,7 @@ def _no_effect(frame: Frame, event: ev.Discard, atom: v.Atom) -> tuple[str, str]
         case Bound(Tensor(), name) if name in ("backward", "detach_", "requires_grad_", "retain_grad"):
             return name, "method"
         case Obj(Path(base, name)) if name in ("eval", "zero_grad"):
-            if "module" in frame.run.evidence.get(base, ()) or frame.run.evidence.get(base, set()) & {"zero_grad"}:
+            if frame.run.knows(base, "module") or frame.run.knows(base, "zero_grad"):
                 return name, "method"
         case Obj(identity) if isinstance(frame.state.heap.get(identity), r.GradSwitch) and isinstance(identity, v.Site):
             made = identity.event

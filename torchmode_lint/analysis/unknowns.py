@@ -39,7 +39,6 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         modes.set_mode(frame, identity, Mode.EVAL, event)
         return me
     if name == "train" and (plain or _is_flag(arguments)) and set(arguments.keywords) <= {"mode"}:
-        run.learn(identity, "switched")
         methods.switch(frame, event, identity, name, arguments)
         return me
     if name in named.CLEARING:
@@ -58,7 +57,6 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
     if name in ("to", "cuda", "cpu", "float", "double", "half") and _is_placed(identity):
         return me
     if name == "load_state_dict":
-        run.learn(identity, "loaded")
         return frame.unknown(event)
     if name in ("requires_grad_", "retain_grad"):
         modes.ask(frame, identity)
@@ -70,7 +68,7 @@ def method(frame: Frame, event: Event, identity: Identity, name: str, arguments:
         return arguments.first
     if name == "prepare" and arguments.positional:
         return arguments.positional[0] if len(arguments.positional) == 1 else v.just(Tup(arguments.positional))
-    if "module" in run.evidence.get(identity, ()):
+    if run.knows(identity, "module"):
         record = modes.ensure_module(frame, identity)
         return methods.module_method(frame, event, identity, record, name, arguments)
     if _is_open_self(frame, identity):
