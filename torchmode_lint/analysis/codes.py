@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.mentions import Plain, moves, plain
+from torchmode_lint.analysis.mentions import Own, Plain, moves, own_plain, plain
 from torchmode_lint.analysis.outputs import Output, output_of
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
@@ -92,6 +92,7 @@ class Codes:
         self._scopes: dict[Code, frozenset[int]] = {}
         self._moves: dict[Code, bool] = {}
         self._plain: dict[Code, Plain | None] = {}
+        self._owns: dict[Code, Own | None] = {}
         self._reads: dict[Code, frozenset[str]] = {}
         self._outputs: dict[Class, Output] = {}
 
@@ -265,8 +266,19 @@ class Codes:
     def nameless(self, code: Code) -> Plain | None:
         """What a code object does where neither it nor what it calls names anything of the protocol."""
         if code not in self._plain:
-            self._plain[code] = plain(code, self)
+            self._plain[code] = plain(code, self._own)
         return self._plain[code]
+
+    def _own(self, code: Code) -> Own | None:
+        """What a code object does by itself; kept once all names of its file are there."""
+        loaded = self.scopes.get(code.file.scope)
+        kept = self._owns if loaded is self.main else self.loader.owns
+        if code in kept:
+            return kept[code]
+        own = own_plain(code, self)
+        if loaded is not None and loaded.state is not None:
+            kept[code] = own
+        return own
 
     def output(self, cls: Class) -> Output:
         """What the forward of a module of the class returns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -150,10 +150,11 @@ _MEANT = frozenset(
         *(Effect.LAYER, Effect.DEPENDENT, Effect.DROPPED, Effect.DROPPING, Effect.RUNNING, Effect.CONTAINER),
         *(Effect.SHARING, Effect.FACTORY, Effect.PRETRAINED, Effect.OPTIMIZER, Effect.LOADER, Effect.LIBRARY),
         *(Effect.GRAD_OFF, Effect.GRAD_ON, Effect.GRAD_FLAG, Effect.PARAMETER, Effect.VARIABLE, Effect.BACKWARD),
-        *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.TRACE, Effect.COPY, Effect.STATELESS),
+        *(Effect.GRADIENT, Effect.FUNCTIONAL, Effect.EXPORT, Effect.TRACE, Effect.STATELESS),
         *(Effect.TO_TRAIN, Effect.TO_EVAL, Effect.ZERO_GRADIENTS),
     }
 )
+_LEFT = frozenset({"torch.compile"})  # which learns nothing of what it is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,52 +171,94 @@ class Plain:
     applies: bool
 
 
-def plain(code: Code, names: Names) -> Plain | None:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The same of one code object, without those that it may call, which are `callees`."""
+
+    plain: Plain
+    callees: tuple[Code, ...]
+
+
+def plain(code: Code, own: Callable[[Code], Own | None]) -> Plain | None:
     """What a code object does if neither it nor anything it may call names the protocol; None if one does."""
-    alone = ALONE | told_moves()
-    seen: set[Code] = set()
-    reads: set[str] = set()
-    writes: set[str] = set()
-    events = 0
-    applies = False
-    pending = [code]
+    seen: dict[Code, Plain] = {}
+    pending = [] if code.is_generator else [code]
     while pending:
         at = pending.pop()
         if at in seen:
             continue
-        seen.add(at)
-        if len(seen) > _MAX_CODES or at.is_generator:
+        found = None if len(seen) >= _MAX_CODES else own(at)
+        if found is None:
             return None
-        asked = sum(map(asked_about, at.walk()), Counter[str]())
-        for name, call in named_callees(at):
-            last = name.rpartition(".")[2]
-            if last in alone or ("." in name and last in _ATTRIBUTES and (call is not None or last not in COUNTERS)):
+        seen[at] = found.plain
+        pending += found.callees
+    if not seen:
+        return None
+    writes = frozenset().union(*(one.writes for one in seen.values()))
+    if writes & _SWITCHES:
+        return None
+    reads = frozenset().union(*(one.reads for one in seen.values()))
+    events = sum(one.events for one in seen.values())
+    return Plain(reads, writes, events, any(one.applies for one in seen.values()))
+
+
+def own_plain(code: Code, names: Names) -> Own | None:
+    """What a code object does by itself, if it names nothing of the protocol; None if it does."""
+    alone = ALONE | told_moves()
+    if code.is_put_off and any(_is_move(name, alone) for name in code.words.dotted):
+        return None  # or so it seems
+    reads: set[str] = set()
+    applies = copies = holds = False
+    callees: dict[Code, None] = {}
+    named = list(named_callees(code))
+    within = {name.rpartition(".")[0] for name, call in named if call is None}
+    asked = sum(map(asked_about, code.walk()), Counter[str]())
+    for name, call in named:
+        last = name.rpartition(".")[2]
+        if _is_move(name, alone) or (
+            "." in name and last in _ATTRIBUTES and (call is not None or last not in COUNTERS)
+        ):
+            return None
+        reads.add(last)
+        if call is not None:
+            applies = applies or _may_apply(code, name, names)
+            continue
+        if asked[name]:
+            asked[name] -= 1
+            continue
+        target = names.lookup(code, name)
+        if isinstance(target, str):
+            effect = effect_of(target)
+            if effect in _MEANT and name not in within and target not in _LEFT:  # no mere beginning of another name
                 return None
-            reads.add(last)
-            if call is not None:
-                applies = applies or _may_apply(at, name, names)
-                continue
-            target = names.lookup(at, name)
-            if isinstance(target, str):
-                if asked[name]:
-                    asked[name] -= 1
-                elif effect_of(target) in _MEANT:
-                    return None
-            elif isinstance(target, Class):
-                pending.append(target.code)
-            elif target is not None:
-                pending.append(target)
-            elif name.startswith("self.") and "." not in name[5:]:
-                pending += names.methods(at, name[5:])
-        for inner in at.walk():
-            for block in inner.blocks:
-                events += len(block.events)
-                writes.update(event.name for event in block.events if isinstance(event, ev.SetAttribute))
-    return None if writes & _SWITCHES else Plain(frozenset(reads), frozenset(writes), events, applies)
+            copies = copies or effect is Effect.COPY
+        elif isinstance(target, Class):
+            callees[target.code] = None
+        elif target is not None:
+            callees[target] = None
+        elif name.startswith("self.") and "." not in name[5:]:
+            callees |= dict.fromkeys(names.methods(code, name[5:]))
+        elif name.isidentifier() and name not in code.locals and name not in _BUILTINS:
+            holds = True  # an object of the file, maybe a module
+    blocks = [block for inner in code.walk() for block in inner.blocks]
+    writes = frozenset(event.name for block in blocks for event in block.events if isinstance(event, ev.SetAttribute))
+    events = sum(len(block.events) for block in blocks)
+    return Own(Plain(frozenset(reads), writes, events, applies or (copies and holds)), tuple(callees))
+
+
+def _is_move(name: str, alone: Set[str]) -> bool:
+    """Whether a dotted name is of a move; what an object calls `optim` need be none, and shows if it is."""
+    first, _, last = name.rpartition(".")
+    return last in alone and not (last == "optim" and first)
+
+
+_QUESTIONS = frozenset({"isinstance", "issubclass"})
 
 
 def asked_about(code: Code) -> Counter[str]:
     """How often a name only stands in a question: `isinstance(layer, nn.Conv2d)`."""
+    if not any(name in _QUESTIONS for name, _ in _own_names(code)):
+        return Counter()
     names = dotted_names(code)
     asked: list[int] = []
     tuples: dict[int, list[int]] = {}
@@ -224,7 +267,7 @@ def asked_about(code: Code) -> Counter[str]:
             match event:
                 case ev.Build(dst=dst, items=items):
                     tuples[dst] = [item.src for item in items]
-                case ev.Call(func=func, arguments=arguments) if names.get(func) in ("isinstance", "issubclass"):
+                case ev.Call(func=func, arguments=arguments) if names.get(func) in _QUESTIONS:
                     asked += [argument.src for argument in arguments]
     asked += [src for register in asked for src in tuples.get(register, ())]
     return Counter(names[register] for register in asked if register in names)

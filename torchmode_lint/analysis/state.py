@@ -8,7 +8,7 @@ Joining two states is done by `join`; whether two states may be joined at all, o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import renaming
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.records import Points
     from torchmode_lint.flow.cfg import Block
     from torchmode_lint.flow.events import Register, Variable
+
+K = TypeVar("K")
 
 Slot: TypeAlias = "Variable | tuple[int, Register]"
 
@@ -118,18 +120,14 @@ class State:
 
     def join(self, other: State) -> bool:
         """Make this cover `other` too; whether anything changed."""
-        other = self.unify(other)
-        changed = self._join_env(other) | self._join_heap(other)
+        env, attrs = _unlike(self.env, other.env), _unlike(self.attrs, other.attrs)
+        names = self._same_names(other, env, attrs)
+        if names:
+            other = _renamed(other, names)
+            env, attrs = _unlike(self.env, other.env), _unlike(self.attrs, other.attrs)
+        # an attribute known on one side only is unknown on the other: still the better guess
+        changed = _join_values(self.env, env) | self._join_heap(other) | _join_values(self.attrs, attrs)
         self.asked = self.asked or other.asked
-        for pair, value in other.attrs.items():
-            mine = self.attrs.get(pair)
-            if mine is value:
-                continue
-            # an attribute known on one side only is unknown on the other: still the better guess
-            joined = value if mine is None else v.join(mine, value)
-            if joined != mine:
-                self.attrs[pair] = joined
-                changed = True
         grad = self.grad | other.grad
         if grad != self.grad:
             self.grad, changed = grad, True
@@ -153,19 +151,6 @@ class State:
             if mine_mode is None or mine_mode[0] | mode[0] != mine_mode[0]:
                 self.saved[key] = mode if mine_mode is None else (mine_mode[0] | mode[0], mine_mode[1])
                 changed = True
-        return changed
-
-    def _join_env(self, other: State) -> bool:
-        changed = False
-        env = self.env
-        for slot, value in other.env.items():
-            mine = env.get(slot)
-            if mine is None:
-                env[slot], changed = value, True
-            elif mine is not value and mine != value:
-                joined = v.join(mine, value)
-                if joined != mine:
-                    env[slot], changed = joined, True
         return changed
 
     def _join_heap(self, other: State) -> bool:
@@ -228,25 +213,30 @@ class State:
 
         `if flag: model = A()` `else: model = B()`: after it there is one object, whichever it is.
         """
+        names = self._same_names(other, _unlike(self.env, other.env), _unlike(self.attrs, other.attrs))
+        return _renamed(other, names) if names else other
+
+    def _same_names(
+        self, other: State, env: list[tuple[Slot, Value]], attrs: list[tuple[tuple[Identity, str], Value]]
+    ) -> dict[Site, Site]:
+        """What to call the objects that the other state made, of which it says `env` and `attrs`, otherwise."""
         names: dict[Site, Site] = {}
-        for slot, value in other.env.items():
-            if (ours := self.env.get(slot)) is not value:
-                self._same_name(ours, value, other, names)
-        for pair, value in other.attrs.items():
-            if (ours := self.attrs.get(pair)) is not value:
-                self._same_name(ours, value, other, names)
-        if names:
-            other = other.copy()
-            for theirs_id, ours_id in names.items():
-                other.rename(theirs_id, ours_id)
-        return other
+        for slot, value in env:
+            if len(value) == 1:
+                self._same_name(self.env.get(slot), value, other, names)
+        for pair, value in attrs:
+            if len(value) == 1:
+                self._same_name(self.attrs.get(pair), value, other, names)
+        return names
 
     def _same_name(self, ours: Value | None, theirs: Value, other: State, names: dict[Site, Site]) -> None:
-        """Whether two values are one new object each, neither of them there in the other state."""
-        if ours is None or ours == theirs or len(ours) != 1 or len(theirs) != 1:
+        """Whether two values are one new object each, neither of them there in the other state; `theirs` is one."""
+        if ours is None or len(ours) != 1:
             return
         (a,), (b,) = ours, theirs
-        if not (isinstance(a, Obj) and isinstance(b, Obj) and isinstance(a.id, Site) and isinstance(b.id, Site)):
+        if a == b or not (
+            isinstance(a, Obj) and isinstance(b, Obj) and isinstance(a.id, Site) and isinstance(b.id, Site)
+        ):
             return
         if b.id in names or a.id in other.heap or b.id in self.heap:
             return
@@ -294,6 +284,32 @@ class State:
         for key, record in self.heap.items():
             if isinstance(record, (r.Sequence, r.Mapping)):
                 self.heap[key] = _with_changed(record, old, new)
+
+
+def _unlike(ours: dict[K, Value], theirs: dict[K, Value]) -> list[tuple[K, Value]]:
+    """Of their values those that are not the very same as ours."""
+    get = ours.get
+    return [(key, value) for key, value in theirs.items() if get(key) is not value]
+
+
+def _join_values(ours: dict[K, Value], theirs: list[tuple[K, Value]]) -> bool:
+    changed = False
+    for key, value in theirs:
+        mine = ours.get(key)
+        if mine is None:
+            ours[key], changed = value, True
+        elif mine != value:
+            joined = v.join(mine, value)
+            if joined != mine:
+                ours[key], changed = joined, True
+    return changed
+
+
+def _renamed(state: State, names: dict[Site, Site]) -> State:
+    new = state.copy()
+    for theirs, ours in names.items():
+        new.rename(theirs, ours)
+    return new
 
 
 _REFERRING = frozenset({r.Sequence, r.Mapping, r.Optimizer, r.Parameters, r.Module, r.Groups})
