@@ -22,6 +22,15 @@ _CHANGING = ("detach_", "requires_grad_", "retain_grad")  # and those that one h
 _DETACHING = "detach"  # which takes numbers out of a graph, so that an evaluation may be meant
 _ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward")
 
+_OF_DATA = frozenset(
+    (
+        "sum mean std var max min view reshape permute transpose unsqueeze squeeze expand expand_as repeat flatten "
+        "gather masked_fill masked_select index_select clamp softmax log_softmax exp log sqrt pow abs chunk unbind "
+        "cumsum norm append extend items keys values get pop setdefault format join split strip replace startswith "
+        "endswith lower"
+    ).split()
+).union(_RETURNING, TENSOR_NUMBER.names, TENSOR_NO_GRAPH.names)
+
 # Each of these begins with letters that are looked for as such: one pattern for all takes ten times as long.
 _WORDS = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in (*_SWITCHES, _DETACHING))
 _CALLS = tuple(re.compile(rf"{word}\(") for word in (r"ropout\w*", *_ATTENTION))
@@ -161,7 +170,7 @@ def _applies(function: _Function, *, in_module: bool) -> bool:
     """Whether a function calls what may be a module in a known mode.
 
     That is what it has made itself, and unless it is a method of a module, which may be in any mode, what it was given
-    or holds; methods of tensors that change them in place do not count.
+    or holds; methods of tensors and of collections do not count.
     """
     nodes = list(ast.walk(function))
     made = {
@@ -177,19 +186,15 @@ def _applies(function: _Function, *, in_module: bool) -> bool:
             direct = isinstance(node.func, ast.Name)
             if direct and _name(node.func) in made:
                 return True
-            if (
-                not in_module
-                and _root(node.func) in given | made
-                and (direct or not str(_last(node.func)).endswith("_"))
-            ):
+            if not in_module and _root(node.func) in given | made and (direct or not _is_of_data(node.func)):
                 return True
     return False
 
 
-def _is_of_tensors(method: ast.expr) -> bool:
-    """Whether a method is one that tensors have, by its name."""
+def _is_of_data(method: ast.expr) -> bool:
+    """Whether a method is one of tensors or of collections, by its name: no module is applied by it."""
     name = _last(method) or ""
-    return name.endswith("_") or name in _RETURNING or name in TENSOR_NUMBER or name in TENSOR_NO_GRAPH
+    return name.endswith("_") or name in _OF_DATA
 
 
 def _in_constructor(at: _At) -> bool:

@@ -7,14 +7,13 @@ libcst nor the analysis is imported here: what is left out costs no more than Py
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 from torchmode_lint.harmless import doubtful, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
-from torchmode_lint.python_parser import python_tree
+from torchmode_lint.python_parser import python_reads, python_tree
 from torchmode_lint.text import NOT_CODE
 from torchmode_lint.torch_api import told, told_moves, told_words
 
@@ -39,10 +38,16 @@ DROPPING = re.compile(
 )
 # Of those, the ones that make a file worth looking into, whatever stands around them; `harmless` looks at the others.
 _SURE = re.compile(
-    rb"\b(?:backward|eval|zero_grad|load_state_dict|optim|from_pretrained|jit\.trace|export\.export)\b"
-    rb"|\.(?:step|grad|load)\b|\btrain\b(?!\(\w+(?:\.\w+)*\.training\))"
+    rb"\b(?:backward|eval|zero_grad|load_state_dict|optim|jit\.trace|export\.export)\b"
+    rb"|\.(?:step|grad)\b|\btrain\b(?!\(\w+(?:\.\w+)*\.training\))|(?<!def )(?<![.\w])from_pretrained\b"
 )
-_OURS = re.compile(rb"TML|torchmode")
+# And these, unless they are methods of what makes no modules.
+_MAKING = re.compile(rb"(\w*(?:\(\))?)\s*\.\s*(?:load|from_pretrained)\b")
+_MAKING_NONE = re.compile(
+    rb"json|yaml|toml|tomllib|pickle|np|numpy|joblib|super\(\)"
+    rb"|\w*(?:Config|Tokenizer|TokenizerFast|Processor|FeatureExtractor|Scheduler)"
+)
+_OURS = re.compile(rb"\bTML\d|torchmode")
 _NOT_CODE = re.compile(NOT_CODE.pattern.encode(), re.DOTALL)
 
 
@@ -59,13 +64,16 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
             if at.suffix == ".ipynb" or _OURS.search(data):
                 return None
             code = _NOT_CODE.sub(b'""', data)
-            if _SURE.search(code) or any(word.encode() in code for word in told_moves()):
+            if _SURE.search(code) or _may_make(code) or any(word.encode() in code for word in told_moves()):
                 return None
             in_doubt = any(doubtful(code.decode("utf-8", "replace")))
-    tree = _notebook(data) if at.suffix == ".ipynb" else python_tree(data)
-    if tree is None or (in_doubt and not is_harmless(data.decode("utf-8", "replace"), tree)):
+    if not (_is_harmless(data) if in_doubt else _is_read(data, at)):
         return None
     return Examination(at.as_posix(), State.SKIPPED)
+
+
+def _may_make(code: bytes) -> bool:
+    return any(_MAKING_NONE.fullmatch(found[1]) is None for found in _MAKING.finditer(code))
 
 
 def names_torch(data: bytes) -> bool:
@@ -73,12 +81,19 @@ def names_torch(data: bytes) -> bool:
     return any(word in data for word in _LIBRARIES) or any(word.encode() in data for word in told_words())
 
 
-def _notebook(data: bytes) -> ast.Module | None:
-    """No statements, where the cells can be read."""
+def _is_harmless(data: bytes) -> bool:
+    tree = python_tree(data)
+    return tree is not None and is_harmless(data.decode("utf-8", "replace"), tree)
+
+
+def _is_read(data: bytes, path: Path) -> bool:
+    """Whether a file, or each cell of a notebook, can be read."""
+    if path.suffix != ".ipynb":
+        return python_reads(data)
     from torchmode_lint.notebook import NotebookError, read_cells
 
     try:
         read_cells(data)
     except NotebookError:
-        return None
-    return ast.Module([], [])
+        return False
+    return True

@@ -182,7 +182,7 @@ class Own:
 def plain(code: Code, own: Callable[[Code], Own | None]) -> Plain | None:
     """What a code object does if neither it nor anything it may call names the protocol; None if one does."""
     seen: dict[Code, Plain] = {}
-    pending = [] if code.is_generator else [code]
+    pending = [code]
     while pending:
         at = pending.pop()
         if at in seen:
@@ -192,7 +192,7 @@ def plain(code: Code, own: Callable[[Code], Own | None]) -> Plain | None:
             return None
         seen[at] = found.plain
         pending += found.callees
-    if not seen:
+    if code.is_generator:
         return None
     writes = frozenset().union(*(one.writes for one in seen.values()))
     if writes & _SWITCHES:
