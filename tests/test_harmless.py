@@ -33,6 +33,12 @@ HARMLESS = {
     "dropout of what was given": "def drop(layer, x):\n    return layer.dropout(x)\n",
     "in comments and strings": '"""model.eval() and then loss.backward()"""\n# optimizer.zero_grad()\nX = "no_grad"\n'
     + NET,
+    "numbers that are loaded": "import json\nimport numpy as np\n\nx = json.load(open('a')), np.load('b')\n",
+    "a tokenizer that is loaded": "from transformers import AutoTokenizer\n\nx = AutoTokenizer.from_pretrained('a')\n",
+    "a method of the name": "class Words:\n    @classmethod\n    def from_pretrained(cls, path):\n"
+    "        return super().from_pretrained(path)\n",
+    "numbers of a tensor": "def lengths(mask):\n    return mask.sum(-1).detach().tolist()\n",
+    "words that hold a code's letters": "class LSTML2(nn.Module):\n    pass\n",
     "a model that is only built": "def build():\n    return Net()\n\n\n"
     + NET
     + "    @torch.no_grad()\n    def init(self, layer):\n        layer.weight.fill_(0)\n",
@@ -57,6 +63,10 @@ DOUBTFUL = {
     "a layer made and named": "class Net(nn.Module):\n    def forward(self, x):\n"
     "        drop = nn.Dropout()\n        return drop(x)\n",
     "numbers of what was made": "def predict(build, x):\n    net = build()\n    return net(x).detach()\n",
+    "numbers of what is made right there": "from nets import Net\n\n\ndef predict(x):\n"
+    "    y = Net().forward(x)\n    return y.detach()\n",
+    "weights that are loaded": "def load(net, path):\n    return net.use(torch.load(path))\n",
+    "a model that is loaded": "from nets import Net\n\nnet = Net.from_pretrained('a')\n",
     "a mode that is chosen": NET + "    def reset(self):\n        self.train()\n",
     "a suppression": NET + "x = 1  # torchmode: ignore[missing-eval] nothing\n",
 }

@@ -186,9 +186,16 @@ def _applies(function: _Function, *, in_module: bool) -> bool:
             direct = isinstance(node.func, ast.Name)
             if direct and _name(node.func) in made:
                 return True
-            if not in_module and _root(node.func) in given | made and (direct or not _is_of_data(node.func)):
-                return True
+            if not in_module and (direct or not _is_of_data(node.func)):
+                if _root(node.func) in given | made or _is_of_call(node.func):
+                    return True
     return False
+
+
+def _is_of_call(func: ast.expr) -> bool:
+    """Whether what is called, or whose method is, was made by a call of a name right there: `Net().forward`."""
+    made = func.value if isinstance(func, ast.Attribute) else func
+    return isinstance(made, ast.Call) and isinstance(made.func, ast.Name)
 
 
 def _is_of_data(method: ast.expr) -> bool:
