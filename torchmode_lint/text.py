@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import tokenize
@@ -87,7 +88,11 @@ def shown_path(path: Path) -> str:
 
 def line_starts(text: str) -> list[int]:
     """Where the lines of a text begin, and where one after the last would."""
-    return [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
+    if "\r" in text:
+        return [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
+    starts = [0, *itertools.accumulate(map((1).__add__, map(len, text.split("\n"))))]
+    starts[-1] = len(text)
+    return starts
 
 
 def split_lines(text: str) -> list[str]:

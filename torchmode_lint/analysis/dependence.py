@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.mentions import dotted_names, named_callees
+from torchmode_lint.analysis.glance import dotted_names
+from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from torchmode_lint.analysis.classes import Class
+from torchmode_lint.analysis.glance import dotted_names, glance
 from torchmode_lint.flow import events as ev
 from torchmode_lint.torch_api import Effect, effect_of, told_moves
 
@@ -37,28 +38,27 @@ def named_callees(
 
 
 def words(code: Code) -> Iterator[tuple[str, bool]]:
-    """At least the names of `named_callees`, and whether they are called; what is put off stays so."""
-    for inner in code.walk_lowered():
-        if inner.is_put_off:
-            for name in inner.words.dotted:
-                at = name.find(".")
-                while at >= 0:
-                    yield name[:at], False
-                    at = name.find(".", at + 1)
-                yield name, name in inner.words.called
-        else:
-            yield from ((name, call is not None) for name, call in _own_names(inner))
+    """At least the names of `named_callees`, and whether they are called, by the words of the functions."""
+    if not code.text:
+        yield from ((name, call is not None) for name, call in _own_names(code))
+        for inner in code.codes:
+            yield from words(inner)
+        return
+    for name in code.words.dotted:
+        at = name.find(".")
+        while at >= 0:
+            yield name[:at], False
+            at = name.find(".", at + 1)
+        yield name, False
+        if name in code.words.called:
+            yield name, True
 
 
-def dotted_words(code: Code) -> Iterator[str]:
-    """At least the names of `named_callees` that are no part of longer ones, without those only asked about."""
-    for inner in code.walk_lowered():
-        if inner.is_put_off:
-            yield from inner.words.dotted
-        else:
-            named = dict.fromkeys(name for name, call in _own_names(inner) if call is None)
-            within = {name.rpartition(".")[0] for name in named}
-            yield from (name for name in named if name not in within)
+def leaves(names: Iterable[tuple[str, bool]], asked: Counter[str]) -> list[str]:
+    """Of some names those that are no part of longer ones, nor only asked about."""
+    named = Counter(name for name, is_called in names if not is_called) - asked
+    within = {name.rpartition(".")[0] for name in named}
+    return [name for name in named if name not in within]
 
 
 def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
@@ -75,21 +75,6 @@ def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
                     found.append((names.get(func, "?"), event))
     code.named = tuple(found)
     return code.named
-
-
-def dotted_names(code: Code) -> dict[int, str]:
-    """The dotted names that the registers of a code object stand for; `?` is whatever is no name."""
-    names: dict[int, str] = {}
-    for block in code.blocks:
-        for event in block.events:
-            match event:
-                case ev.Load(dst=dst, variable=variable):
-                    names[dst] = variable.name
-                case ev.Attribute(dst=dst, obj=obj, name=name):
-                    names[dst] = f"{names.get(obj, '?')}.{name}"
-                case ev.Copy(dst=dst, src=src) if src in names:
-                    names[dst] = names[src]
-    return names
 
 
 # What moves or shows a state of the protocol: code that names none of these has nothing to report.
@@ -192,7 +177,7 @@ def plain(code: Code, own: Callable[[Code], Own | None]) -> Plain | None:
             return None
         seen[at] = found.plain
         pending += found.callees
-    if code.is_generator:
+    if glance(code).yields:
         return None
     writes = frozenset().union(*(one.writes for one in seen.values()))
     if writes & _SWITCHES:
@@ -205,22 +190,18 @@ def plain(code: Code, own: Callable[[Code], Own | None]) -> Plain | None:
 def own_plain(code: Code, names: Names) -> Own | None:
     """What a code object does by itself, if it names nothing of the protocol; None if it does."""
     alone = ALONE | told_moves()
-    if code.is_put_off and any(_is_move(name, alone) for name in code.words.dotted):
-        return None  # or so it seems
     reads: set[str] = set()
     applies = copies = holds = False
     callees: dict[Code, None] = {}
-    named = list(named_callees(code))
-    within = {name.rpartition(".")[0] for name, call in named if call is None}
-    asked = sum(map(asked_about, code.walk()), Counter[str]())
-    for name, call in named:
+    seen = glance(code)
+    within = {name.rpartition(".")[0] for name, is_called in seen.names if not is_called}
+    asked = seen.asked.copy()
+    for name, is_called in seen.names:
         last = name.rpartition(".")[2]
-        if _is_move(name, alone) or (
-            "." in name and last in _ATTRIBUTES and (call is not None or last not in COUNTERS)
-        ):
+        if _is_move(name, alone) or ("." in name and last in _ATTRIBUTES and (is_called or last not in COUNTERS)):
             return None
         reads.add(last)
-        if call is not None:
+        if is_called:
             applies = applies or _may_apply(code, name, names)
             continue
         if asked[name]:
@@ -238,12 +219,9 @@ def own_plain(code: Code, names: Names) -> Own | None:
             callees[target] = None
         elif name.startswith("self.") and "." not in name[5:]:
             callees |= dict.fromkeys(names.methods(code, name[5:]))
-        elif name.isidentifier() and name not in code.locals and name not in _BUILTINS:
+        elif name.isidentifier() and name not in seen.bound and name not in _BUILTINS:
             holds = True  # an object of the file, maybe a module
-    blocks = [block for inner in code.walk() for block in inner.blocks]
-    writes = frozenset(event.name for block in blocks for event in block.events if isinstance(event, ev.SetAttribute))
-    events = sum(len(block.events) for block in blocks)
-    return Own(Plain(frozenset(reads), writes, events, applies or (copies and holds)), tuple(callees))
+    return Own(Plain(frozenset(reads), seen.writes, seen.size, applies or (copies and holds)), tuple(callees))
 
 
 def _is_move(name: str, alone: Set[str]) -> bool:
@@ -252,31 +230,13 @@ def _is_move(name: str, alone: Set[str]) -> bool:
     return last in alone and not (last == "optim" and first)
 
 
-_QUESTIONS = frozenset({"isinstance", "issubclass"})
-
-
-def asked_about(code: Code) -> Counter[str]:
-    """How often a name only stands in a question: `isinstance(layer, nn.Conv2d)`."""
-    if not any(name in _QUESTIONS for name, _ in _own_names(code)):
-        return Counter()
-    names = dotted_names(code)
-    asked: list[int] = []
-    tuples: dict[int, list[int]] = {}
-    for block in code.blocks:
-        for event in block.events:
-            match event:
-                case ev.Build(dst=dst, items=items):
-                    tuples[dst] = [item.src for item in items]
-                case ev.Call(func=func, arguments=arguments) if names.get(func) in _QUESTIONS:
-                    asked += [argument.src for argument in arguments]
-    asked += [src for register in asked for src in tuples.get(register, ())]
-    return Counter(names[register] for register in asked if register in names)
-
-
 def _may_apply(code: Code, name: str, names: Names) -> bool:
     """Whether what is called may be a module that is not among the arguments: an attribute, a global variable."""
     if name.startswith("self.") and "." not in name[5:]:
         return not names.methods(code, name[5:])
     return (
-        name.isidentifier() and name not in code.locals and name not in _BUILTINS and names.lookup(code, name) is None
+        name.isidentifier()
+        and name not in glance(code).bound
+        and name not in _BUILTINS
+        and names.lookup(code, name) is None
     )

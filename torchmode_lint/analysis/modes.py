@@ -12,7 +12,7 @@ from torchmode_lint.analysis import calls
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.dependence import constants, dependence, evaluates_itself, own_dependence, strongest
-from torchmode_lint.analysis.mentions import dotted_names
+from torchmode_lint.analysis.glance import dotted_names
 from torchmode_lint.analysis.parts import part_dependence
 from torchmode_lint.analysis.values import Identity, Obj, Path, Value
 from torchmode_lint.flow.cfg import Next

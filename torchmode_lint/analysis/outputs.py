@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.mentions import dotted_names, named_callees
+from torchmode_lint.analysis.glance import dotted_names
+from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.dependence import constants, dependence, layer_dependence, own_dependence, strongest
-from torchmode_lint.analysis.mentions import dotted_names
+from torchmode_lint.analysis.glance import dotted_names
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect, effect_of

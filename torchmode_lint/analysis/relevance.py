@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.mentions import (
     ALONE,
     COUNTERS,
     GRAD_MODES,
     MOVES,
     Names,
-    asked_about,
-    dotted_words,
     in_namespace,
-    named_callees,
+    leaves,
     words,
 )
-from torchmode_lint.flow import events as ev
-from torchmode_lint.flow.outline import may_discard
 from torchmode_lint.torch_api import told_moves
 
 if TYPE_CHECKING:
@@ -47,7 +44,7 @@ class Relevance:
 
     `by_name` are all functions of the file. In a method of a module, neither a forward of a part nor a grad mode says
     anything by itself; elsewhere they do where the mode of some module may be known, or its gradients; always, without
-    `knowing`. What is put off stays so where its words say that there is nothing.
+    `knowing`. Nothing is lowered for it.
     """
 
     def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind, *, knowing: bool = True) -> None:
@@ -58,16 +55,19 @@ class Relevance:
             alone -= GRAD_MODES
         if kind is Kind.CONSTRUCTOR:
             alone -= _SWITCHING
-        self._by_words = _Ways(by_name, names, alone, words, dotted_words, 2 * _MAX_FOLLOWED)
+        self._by_words = _Ways(by_name, names, alone, words, _leaves_by_words, 2 * _MAX_FOLLOWED)
         self._by_names = _Ways(by_name, names, alone, _names, _leaves, _MAX_FOLLOWED)
 
     def of(self, code: Code, made_by: Sequence[Code] = ()) -> bool:
         """Whether a function is worth a look; `made_by` are the constructors of the object that it is a method of."""
-        if code.is_put_off and not (
-            may_discard(code.text, _DROPPING) or self._leads_there(self._by_words, code, made_by)
+        if (
+            code.text
+            and _DROPPING.isdisjoint(code.words.parts)
+            and not self._leads_there(self._by_words, code, made_by)
         ):
             return False
-        return _drops(code) or self._leads_there(self._by_names, code, made_by)
+        dropped = glance(code).dropped
+        return not _DROPPING.isdisjoint(dropped) or self._leads_there(self._by_names, code, made_by)
 
     def _leads_there(self, ways: _Ways, code: Code, made_by: Sequence[Code]) -> bool:
         named = any(name.rpartition(".")[2] in self._own for name, _ in ways.names_in(code))
@@ -194,23 +194,13 @@ def _moves(name: str, is_called: bool) -> bool:
     )
 
 
-def _names(code: Code) -> Iterator[tuple[str, bool]]:
-    return ((name, call is not None) for name, call in named_callees(code))
+def _names(code: Code) -> tuple[tuple[str, bool], ...]:
+    return glance(code).names
 
 
-def _leaves(code: Code) -> Iterable[str]:
-    """The dotted names in a code object that are no part of longer ones, nor only asked about (`isinstance`)."""
-    named = Counter(name for name, call in named_callees(code) if call is None)
-    named -= sum((asked_about(inner) for inner in code.walk()), Counter())
-    within = {name.rpartition(".")[0] for name in named}
-    return [name for name in named if name not in within]
+def _leaves(code: Code) -> list[str]:
+    return leaves(glance(code).names, glance(code).asked)
 
 
-def _drops(code: Code) -> bool:
-    """Whether a function drops what a call returns that is there for nothing else."""
-    events = [event for inner in code.walk() for block in inner.blocks for event in block.events]
-    dropped = {event.src for event in events if isinstance(event, ev.Discard)}
-    return any(
-        name.rpartition(".")[2] in _DROPPING and call is not None and call.dst in dropped
-        for name, call in named_callees(code)
-    )
+def _leaves_by_words(code: Code) -> list[str]:
+    return leaves(words(code), Counter())

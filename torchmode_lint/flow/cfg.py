@@ -123,7 +123,7 @@ class Code:
     registers read in another block than the one that wrote them: only these need to live in a state
     between blocks. `codes` are the codes made directly inside, in order.
 
-    What is inside a function may be `put_off`: it is lowered when it is asked for. Until then `text` is its body.
+    What is inside a function may be `put_off`: it is lowered when it is asked for. `text` is its body.
     """
 
     kind: str
@@ -144,6 +144,7 @@ class Code:
     _lower: Callable[[], None] | None = None
     _text: Callable[[], str] | None = None
     _words: Words | None = None
+    glance: object = None  # what is mentioned in it, once somebody has looked
 
     def __repr__(self) -> str:
         return f"{self.kind} {self.qualname}".rstrip()
@@ -152,7 +153,7 @@ class Code:
         """What is inside, at the first time that it is asked for: a slot that is not filled leads here."""
         if name not in _INSIDE or self._lower is None:
             raise AttributeError(name)
-        lower, self._lower, self._text, self._words = self._lower, None, None, None
+        lower, self._lower = self._lower, None
         self.blocks, self.codes, self.is_generator = [], [], False
         lower()
         return getattr(self, name)
@@ -169,12 +170,12 @@ class Code:
 
     @property
     def text(self) -> str:
-        """The body of a function that is put off, nothing of others."""
+        """The body of a function that is, or was, put off; nothing of others."""
         return "" if self._text is None else self._text()
 
     @property
     def words(self) -> Words:
-        """The names in the body of a function that is put off, and more."""
+        """The names in the text, and more."""
         if self._words is None:
             self._words = words_of(self.text)
         return self._words

@@ -8,12 +8,11 @@ and those on one line stay where they are.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import libcst as cst
 
-from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import SourceError, line_starts
 
 _HEAD = "def _():\n"
@@ -78,27 +77,6 @@ class Outline:
             written = end
             self._bodies.append((start, end, isinstance(function, ast.AsyncFunctionDef)))
         yield self._whole[written:]
-
-
-def may_discard(body: str, methods: Set[str]) -> bool:
-    """Whether a body of a function calls one of these methods or functions in a statement of its own."""
-    if not any(method in body for method in methods):
-        return False
-    tree = python_tree(f"async {_HEAD}{body}")
-    if tree is None:
-        return True
-    called = (one.func for statement in _discarding(tree) for one in ast.walk(statement) if isinstance(one, ast.Call))
-    names = (one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "") for one in called)
-    return not methods.isdisjoint(names)
-
-
-def _discarding(node: ast.AST) -> Iterator[ast.Expr]:
-    """The expressions that are statements."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Expr):
-            yield child
-        elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-            yield from _discarding(child)
 
 
 def _functions(node: ast.AST) -> Iterator[_Function]:
