@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.in_eval import MODE, InEval, Origin, Origins
 from torchmode_lint.analysis.program import Unswitched
 from torchmode_lint.analysis.records import Point
@@ -35,7 +36,7 @@ _Given: TypeAlias = "Mapping[str, Origins]"
 def find(run: Interpreter, source: SourceFile) -> None:
     """Write what is found in the modules of a file into its program."""
     search = _Search(run, source.code, _written(source.code))
-    for code in list(source.code.walk()):
+    for code in list(source.code.walk_lowered()):
         cls = run.classes.get(code) if code.kind == "class" else None
         if cls is None or not (cls.is_module or cls.is_framework_module):
             continue
@@ -53,14 +54,11 @@ def _functions(value: v.Value | None) -> Iterator[Code]:
 
 def _written(code: Code) -> frozenset[str]:
     """The attributes that are set outside of constructors: what holds them may differ by mode."""
-    return frozenset(
-        event.name
-        for one in code.walk()
-        if one.name != "__init__"
-        for block in one.blocks
-        for event in block.events
-        if isinstance(event, ev.SetAttribute)
-    )
+    if code.kind == "function":
+        return frozenset() if code.name == "__init__" else glance(code).writes
+    events = (event for block in code.blocks for event in block.events)
+    own = {event.name for event in events if isinstance(event, ev.SetAttribute)}
+    return frozenset(own).union(*map(_written, code.codes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import OverBudget, joined
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Frame
+from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.interpreter import Interpreter, Made
 from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
-from torchmode_lint.flow.events import SetAttribute, Variable
+from torchmode_lint.flow.events import Variable
 from torchmode_lint.protocol import Gradients, GradMode, Mode
 
 if TYPE_CHECKING:
@@ -107,10 +108,8 @@ def _rebound(run: Interpreter, cls: Class, state: State) -> None:
     again: set[str] = set()
     for one in cls.line():
         for method in one.code.codes:
-            if method.name == "__init__":
-                continue
-            for block in method.blocks:
-                again |= {event.name for event in block.events if isinstance(event, SetAttribute)}
+            if method.name != "__init__":
+                again |= glance(method).writes
     for pair in list(state.attrs):
         if pair[0] is cls and pair[1] in again:
             del state.attrs[pair]

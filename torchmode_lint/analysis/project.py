@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchmode_lint.source import read_source
-from torchmode_lint.text import SourceError, imported_words
+from torchmode_lint.text import NOT_CODE, SourceError, imported_words
 from torchmode_lint.torch_api import told_words
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Project:
         """The files that import the one at `path`, or its package, and may call one of these names; not unit tests."""
         at = path.resolve()
         calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
-        found = (one for one in self._importing(at) if not _tests(one) and self.mentions(one, calls))
+        found = (one for one in self._importing(at) if not _tests(one) and self.mentions(one, calls, in_strings=True))
         return list(itertools.islice(found, MAX_CALLERS))
 
     def importing(self, path: Path) -> tuple[str, ...]:
@@ -203,11 +203,14 @@ class Project:
         at = self._resolved.get(path) or self._resolved.setdefault(path, path.resolve())
         return (at.parent.name if at.stem == "__init__" else at.stem, at.parent.name)
 
-    def mentions(self, path: Path, pattern: re.Pattern[str]) -> bool:
-        """Whether the text of a file matches a pattern; asked once for each file."""
+    def mentions(self, path: Path, pattern: re.Pattern[str], *, in_strings: bool = False) -> bool:
+        """Whether the code of a file matches a pattern; asked once for each file. `in_strings`: or the rest of it."""
         key = (path, pattern)
         if key not in self._matches:
-            self._matches[key] = pattern.search(self._text(path)) is not None
+            text = self._text(path)
+            self._matches[key] = pattern.search(text) is not None and (
+                in_strings or pattern.search(NOT_CODE.sub('""', text)) is not None
+            )
         return self._matches[key]
 
     def may_bind(self, path: Path, name: str) -> bool:
