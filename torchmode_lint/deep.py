@@ -14,7 +14,7 @@ T = TypeVar("T")
 _HERE = threading.local()
 _STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: deep nesting takes what it needs of it
 _RECURSION_LIMIT = 20_000
-_COLLECTIONS = (100_000, 20, 20)  # next to nothing of an analysis is garbage in cycles: look for it seldom
+_COLLECTIONS = (400_000, 20, 100)  # next to nothing of an analysis is garbage in cycles: look for it seldom
 
 
 def on_deep_stack(work: Callable[[], T]) -> T:

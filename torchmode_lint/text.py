@@ -6,6 +6,7 @@ import io
 import itertools
 import os
 import re
+import sys
 import tokenize
 from pathlib import Path
 from typing import NamedTuple
@@ -68,10 +69,12 @@ def words_of(text: str) -> Words:
             name = _BLANK.sub("", name)
         if attribute:
             name = f"?.{name}"
+        name = sys.intern(name)
         dotted.add(name)
         if call:
             called.add(name)
-    return Words(frozenset(dotted), frozenset(part for name in dotted for part in name.split(".")), frozenset(called))
+    parts = frozenset(sys.intern(part) for name in dotted for part in name.split("."))
+    return Words(frozenset(dotted), parts, frozenset(called))
 
 
 def shown_path(path: Path) -> str:

@@ -7,6 +7,7 @@ objects, their events do. Whether a function has been lowered makes no differenc
 from __future__ import annotations
 
 import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,10 +29,10 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 class Glance:
     """What a code object and those inside it mention.
 
-    `names` are dotted, once for each time that they are read, and once more where they are called; `?` is whatever is
-    no name. `asked` is how often a name only stands in a question, as in `isinstance(layer, nn.Conv2d)`. `writes` are
-    the attributes set, `dropped` the last parts of the names of what is called by a statement of its own, `bound` the
-    names that it binds itself. `size` is about the number of its events. `yields`: it is a generator.
+    `names` are dotted, once for each time that they are read, and once more where they are called; `?` is whatever
+    is no name. `asked` is how often a name only stands in a question, as in `isinstance(layer, nn.Conv2d)`. `writes`
+    are the attributes set, `dropped` the last parts of the names of what is called by a statement of its own, `bound`
+    the names that it binds itself. `size` is about the number of its events. `yields`: it is a generator.
     """
 
     names: tuple[tuple[str, bool], ...]
@@ -138,7 +139,16 @@ def _of_tree(tree: ast.Module, parameters: set[str]) -> Glance:
         pending += _evaluated(node)
     bound = (parameters | set(_bound(function.body))) - set(_declared(function.body))
     yields = _yields(function.body)
-    return Glance(tuple(names), asked, frozenset(writes), frozenset(dropped), frozenset(bound), size, yields)
+    each = {name: name for name in names}  # one of those that are alike
+    return Glance(
+        tuple([each[name] for name in names]),
+        asked,
+        frozenset(writes),
+        frozenset(dropped),
+        frozenset(bound),
+        size,
+        yields,
+    )
 
 
 def _dotted(node: ast.AST) -> str:
@@ -147,7 +157,7 @@ def _dotted(node: ast.AST) -> str:
         steps.append(node.attr)
         node = node.value
     steps.append(node.id if isinstance(node, ast.Name) else "?")
-    return ".".join(reversed(steps))
+    return sys.intern(".".join(reversed(steps)))
 
 
 def _evaluated(node: ast.AST) -> Iterator[ast.AST]:

@@ -1,0 +1,86 @@
+"""What functions mention is the same by Python's own parser as by their events."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from graphs import corpus
+
+from torchmode_lint.analysis.glance import Glance, glance
+from torchmode_lint.analysis.glance import _of_events as by_events
+from torchmode_lint.flow.cfg import Code
+from torchmode_lint.source import parse_source
+
+
+def only(text: str) -> Code:
+    (code,) = parse_source(text.encode(), "a.py").code.codes
+    return code
+
+
+def test_files_of_others() -> None:
+    seen = missing = 0
+    for source in corpus()[::2]:
+        for code in [code for code in source.code.walk_lowered() if code.text]:
+            one, other = glance(code), by_events(code)
+            seen += 1
+            assert set(other.names) <= set(one.names), code
+            missing += set(other.names) != set(one.names)  # what follows a `return`, say, has no events
+            assert (one.writes, one.dropped, one.yields) == (other.writes, other.dropped, other.yields), code
+            assert other.bound == one.bound, code
+            assert other.asked == one.asked, code
+            assert other.size < 10 or other.size / 3 < one.size < other.size * 3, code
+    assert seen > 500
+    assert missing < seen / 100
+
+
+def test_a_function() -> None:
+    found = glance(
+        only(
+            """\
+def f(a, b=default, *, c: "kind") -> result:
+    "no_grad"
+    x: Annotation = a.b(c).d
+    self.y, z[0] = x, 1
+    self.n += 1
+    if isinstance(x, (A.B, C)) and (w := [q for q in a]):
+        model.eval()
+    def inner():
+        return late()
+    import os.path as where
+    return f"{self.z!r:{width}}"
+"""
+        )
+    )
+    names = Counter(found.names)
+    assert names["a.b", True] == names["a.b", False] == 1
+    assert names["?.d", False] == 1
+    assert {"late", "width", "self.z", "self.n", "model.eval", "A.B", "z"} <= {name for name, _ in names}
+    assert not {"Annotation", "default", "kind", "result", "no_grad"} & {name for name, _ in names}
+    assert found.asked == Counter({"x": 1, "A.B": 1, "C": 1})
+    assert found.writes == {"y", "n"}
+    assert found.dropped == {"eval"}
+    assert found.bound == {"a", "b", "c", "x", "w", "inner", "where"}
+    assert not found.yields
+
+
+@pytest.mark.parametrize("text", ["def f():\n    yield 1\n", "def f():\n    x = yield\n    return x\n"])
+def test_a_generator(text: str) -> None:
+    assert glance(only(text)).yields
+
+
+def test_a_function_that_makes_a_generator_is_none() -> None:
+    assert not glance(only("def f(x):\n    g = lambda: (yield)\n    return (y for y in x), g\n")).yields
+
+
+def test_to_be_lowered_makes_no_difference() -> None:
+    one, other = (only("def f(x):\n    return g(x).h\n") for _ in range(2))
+    assert other.blocks
+    assert isinstance(glance(one), Glance)
+    assert glance(one) == glance(other)
+
+
+def test_what_has_no_text_is_read_from_its_events() -> None:
+    code = only("def f(x): return g(x).h\n")
+    assert not code.text
+    assert set(glance(code).names) == {("g", False), ("g", True), ("x", False), ("?.h", False)}
