@@ -31,6 +31,7 @@ PROTOCOL = re.compile(
     re.MULTILINE,
 )
 # What it must say for dropout that does not ask for the mode: functions, and layers made on the spot.
+DROPPING_WORDS = ("ropout", "scaled_dot_product_attention", "multi_head_attention_forward")
 DROPPING = re.compile(
     r"(?<!\bself)\.\w*dropout[123]?d?\(|(?<![\w.])\w*dropout[123]?d?\(|Dropout\w*\(.*\)\("
     r"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\bscaled_dot_product_attention\b|\bmulti_head_attention_forward\b",

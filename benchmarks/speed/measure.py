@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,22 +15,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Used:
-    """What a command took: seconds of the clock, seconds of the processor with those of its children, megabytes."""
+    """What a command took: seconds of the clock, seconds of the processor with those of its children, megabytes.
+
+    `ended`: not before its time was up.
+    """
 
     wall: float
     cpu: float
     memory: float
+    ended: bool
 
 
-def run(command: list[str], environment: Mapping[str, str] | None = None) -> Used:
-    """Run a command to its end, whatever it says."""
+def run(command: list[str], environment: Mapping[str, str] | None = None, limit: float | None = None) -> Used:
+    """Run a command to its end, whatever it says, or for `limit` seconds."""
     start = time.perf_counter()
     with open(os.devnull, "wb") as nowhere:
         process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env={**os.environ, **(environment or {})})
+        stop = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
+        stop.daemon = True
+        stop.start()
         _, status, usage = os.wait4(process.pid, 0)
+        stop.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Used(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, kilobytes / 1024)
+    return Used(
+        time.perf_counter() - start, usage.ru_utime + usage.ru_stime, kilobytes / 1024, status != signal.SIGKILL
+    )
 
 
 def printed(command: list[str]) -> float:

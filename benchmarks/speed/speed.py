@@ -6,7 +6,8 @@ A FOLDER is a package's folder as its wheel holds it, alone in its own folder; n
 compared is run in turns, and the medians are printed with their ratio:
 
 - *cold*: CPU seconds of a check in one process without a cache, beside `libcst.parse_module` alone on the files that
-  pass the screen, and on all; and beside torch-preflight and TorchFix, where PYTHON has them;
+  pass the screen, and on all; on all cores, in seconds of the clock beside torch-preflight and TorchFix, where PYTHON
+  has them: these are stopped once they have taken ten times as long;
 - *warm* and *edited*: wall seconds of a second run with a cache, and of one after a statement was added to a file that
   no other names;
 - *start*: `--version` beside `python -c pass`, and a script of 300 lines beside `python -c "import libcst"`;
@@ -78,20 +79,30 @@ def tree(name: str, folder: Path, scratch: Path, rounds: int, peers: str | None)
         "parse, all": lambda: printed([sys.executable, "-c", PARSE, str(root), "all"]),
         "cold": cold,
     }
-    if peers is not None:
-        scripts = Path(peers).parent
-        runs["torch-preflight"] = lambda: run([str(scripts / "torch-preflight"), "check", str(root)]).cpu
-        runs["TorchFix"] = lambda: run([str(scripts / "torchfix"), "--select", "ALL", str(root)]).cpu
     took = in_turns(runs, rounds)
     print(f"  cold: {took['cold']:.1f} s of CPU, {max(memory):.0f} MB at most")
     for what in (what for what in took if what != "cold"):
         print(f"  {what}: {took[what]:.1f} s, cold is {took['cold'] / took[what]:.2f} times that")
-    print(f"  cold, all cores: {run(command).wall:.1f} s of the clock", flush=True)
+    cores = run(command).wall
+    print(f"  cold, all cores: {cores:.1f} s of the clock", flush=True)
+    if peers is not None:
+        beside(Path(peers).parent, root, cores)
     leaf = named_nowhere(paths)
     took = in_turns({"warm": lambda: run(command).wall, "edited": lambda: edited(leaf, command)}, max(rounds, 3))
     print(
         f"  warm: {took['warm']:.2f} s, after an edit of {leaf.name}: {took['edited']:.2f} s of the clock", flush=True
     )
+
+
+def beside(scripts: Path, root: Path, ours: float) -> None:
+    """What other checkers take, where that is less than ten times ours."""
+    for name, command in {
+        "torch-preflight": ["torch-preflight", "check", str(root)],
+        "TorchFix": ["torchfix", "--select", "ALL", str(root)],
+    }.items():
+        used = run([str(scripts / command[0]), *command[1:]], limit=10 * ours)
+        times = f"{used.wall / ours:.1f} times" if used.ended else "stopped after ten times"
+        print(f"  {name}: {times} that", flush=True)
 
 
 def named_nowhere(paths: list[Path]) -> Path:

@@ -27,7 +27,7 @@ from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow.events import Variable
 from torchmode_lint.harmless import may_drop
 from torchmode_lint.protocol import GradMode
-from torchmode_lint.screen import DROPPING, PROTOCOL
+from torchmode_lint.screen import DROPPING, DROPPING_WORDS, PROTOCOL
 from torchmode_lint.torch_api import told_moves
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watche
     `callers` are other files that call its functions: what they call has callers, and is no root.
     `watched`: see `sights`.
     """
-    drops = DROPPING.search(source.text) is not None and may_drop(source.text)
+    drops = any(word in source.text for word in DROPPING_WORDS) and DROPPING.search(source.text) is not None
+    drops = drops and may_drop(source.text)
     moves = PROTOCOL.search(source.text) or any(word in source.text for word in told_moves())
     if not (drops or moves) or not loader.project.knows_torch(source):
         return Program(source)
