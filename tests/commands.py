@@ -32,6 +32,7 @@ class Ended:
 
     @property
     def document(self) -> Any:  # noqa: ANN401 - JSON is what it is
+        assert self.out, f"exit code {self.code}: {self.err}"
         return json.loads(self.out)
 
     @property
