@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
@@ -59,6 +60,17 @@ def test_processes_report_as_one_does_and_a_lost_one_is_made_up_for(alone: list[
                 os.kill(victim, signal.SIGKILL)
             reports.append(report)
     assert reports == alone
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 starts processes that import from where they are")
+def test_no_process_imports_what_is_checked(tmp_path: Path) -> None:
+    """Not even where it bears the name of a module that the processes themselves begin with."""
+    for name in ("ast", "concurrent", "logging", "random", "signal", "string", "symtable", "threading", "typing"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name}.imported', 'w').close()\n{BAD}")
+    for number in range(30):
+        (tmp_path / f"more{number}.py").write_text(BAD)
+    assert len(check(".", "--jobs", "2", "--no-cache", cwd=tmp_path).places) == 39
+    assert not list(tmp_path.glob("*.imported"))
 
 
 def test_an_executor_by_name_that_breaks_again_and_again(alone: list[FileReport]) -> None:

@@ -6,7 +6,6 @@ import gc
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,6 +21,8 @@ def on_deep_stack(work: Callable[[], T]) -> T:
 
     The thread is a daemon, so that an interrupted run ends at once.
     """
+    from concurrent.futures import Future
+
     outcome: Future[T] = Future()
 
     def run() -> None:

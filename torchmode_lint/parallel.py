@@ -11,9 +11,11 @@ import functools
 import importlib
 import itertools
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,6 +26,8 @@ from torchmode_lint.outcome import Examination, failed
 
 if TYPE_CHECKING:
     from torchmode_lint.examine import Loaders
+
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 BATCH = 6
 BATCHES_IN_FLIGHT = 4  # for each worker
@@ -90,13 +94,32 @@ def workers(name: str | None, jobs: int) -> Workers:
 
 def _processes(jobs: int) -> Executor:
     import multiprocessing
+    import multiprocessing.forkserver
     from concurrent.futures import ProcessPoolExecutor
 
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return ProcessPoolExecutor(jobs)
     context = multiprocessing.get_context("forkserver")  # this process has threads, which a fork would not have
-    context.set_forkserver_preload(["torchmode_lint.examine"])
+    with _safe_path() as is_safe:
+        context.set_forkserver_preload(["torchmode_lint.examine"] if is_safe else [])
+        multiprocessing.forkserver.ensure_running()
     return ProcessPoolExecutor(jobs, context)
+
+
+@contextmanager
+def _safe_path() -> Iterator[bool]:
+    """No process that is started here imports from the working directory, where what is checked lies.
+
+    Not before Python 3.11, whose processes do until they are told where this one imports from.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield sys.version_info >= (3, 11)
+    finally:
+        del os.environ[_SAFE_PATH]
+        if before is not None:
+            os.environ[_SAFE_PATH] = before
 
 
 def _dask(address: str) -> Executor:
