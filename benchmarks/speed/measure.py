@@ -30,8 +30,14 @@ def run(command: list[str], environment: Mapping[str, str] | None = None, limit:
     """Run a command to its end, whatever it says, or for `limit` seconds."""
     start = time.perf_counter()
     with open(os.devnull, "wb") as nowhere:
-        process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env={**os.environ, **(environment or {})})
-        stop = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
+        process = subprocess.Popen(
+            command,
+            stdout=nowhere,
+            stderr=nowhere,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # to be stopped with its own processes
+        )
+        stop = threading.Timer(limit or threading.TIMEOUT_MAX, lambda: os.killpg(process.pid, signal.SIGKILL))
         stop.daemon = True
         stop.start()
         _, status, usage = os.wait4(process.pid, 0)
