@@ -28,7 +28,6 @@ from torchmode_lint.torch_api import told
 from torchmode_lint.unused import CODE, NAME, unused
 
 BROKEN_INVARIANT = "TML910"
-SMALL = 16_000  # bytes of a file, most of whose functions will be looked into: to leave them out saves nothing
 _NAMES = {**{rule.code: rule.name for rule in ALL_RULES}, CODE: NAME}
 
 
@@ -142,7 +141,7 @@ def _source(data: bytes, at: Path, project: Project) -> SourceFile:
     if known is not None and known.cells is None and known.path == at.as_posix():
         if decode(data) == (known.text, known.encoding):
             return known
-    source = project.sources[home] = parse_source(data, at.as_posix(), whole=len(data) < SMALL)
+    source = project.sources[home] = parse_source(data, at.as_posix())
     return source
 
 

@@ -42,7 +42,7 @@ DROPPING = re.compile(
 _SURE = (
     *(
         re.compile(rf"{word}(?<!\w{word})\b".encode())
-        for word in "backward eval zero_grad load_state_dict optim jit.trace export.export".split()
+        for word in r"backward eval zero_grad load_state_dict optim jit\.trace export\.export".split()
     ),
     re.compile(rb"train(?<!\wtrain)\b(?!\(\w+(?:\.\w+)*\.training\))"),
     re.compile(rb"\.step\b"),

@@ -190,8 +190,8 @@ def read_source(path: Path, shown: str | None = None) -> SourceFile:
     return parse_source(data, path.as_posix() if shown is None else shown)
 
 
-def parse_source(data: bytes, shown: str, *, whole: bool = False) -> SourceFile:
-    """Parses the bytes of a file, its functions when they are asked for, unless `whole`. Raises SourceError."""
+def parse_source(data: bytes, shown: str) -> SourceFile:
+    """Parses the bytes of a file, its functions when they are asked for. Raises SourceError."""
     if shown.endswith(".ipynb"):
         try:
             cells = read_cells(data)
@@ -204,7 +204,7 @@ def parse_source(data: bytes, shown: str, *, whole: bool = False) -> SourceFile:
             raise SourceError(error.message, at.line, at.column, error.code, at.cell) from error
     text, encoding = decode(data)
     parse = functools.partial(_parse, encoding=encoding)
-    tree = None if whole else python_tree(text)
+    tree = python_tree(text)
     if tree is not None:
         outline = Outline(text, tree, parse)
         try:

@@ -6,10 +6,8 @@ import io
 import itertools
 import os
 import re
-import sys
 import tokenize
 from pathlib import Path
-from typing import NamedTuple
 
 UNREADABLE = "TML900"
 SYNTAX_ERROR = "TML902"
@@ -20,13 +18,6 @@ NOT_CODE = re.compile(
     r"""'''(?:[^\\]|\\.)*?'''|\"""(?:[^\\]|\\.)*?\"""|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n\r]*""",
     re.DOTALL,
 )
-
-# The same but for the strings that have code in them.
-_PLAIN = re.compile(
-    rf"(?P<before>\b(?=[rRbBuUfFtT]{{1,2}}['\"])[rRbBuU]?[fFtT][rRbBuU]?)?(?:{NOT_CODE.pattern})", re.DOTALL
-)
-_NAME = re.compile(r"(\.\s*)?\b([^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*)(\s*\()?")
-_BLANK = re.compile(r"\s+")
 
 _IMPORT = re.compile(r"[ \t]*(?:from|import)\b")
 _WORD = re.compile(r"\w+")
@@ -45,36 +36,6 @@ class SourceError(Exception):
         self.column = column
         self.code = code
         self.cell = cell
-
-
-class Words(NamedTuple):
-    """The names in a text of code: `dotted` as they stand, `parts` of them, and those that are `called`.
-
-    What is before a name that begins in a bracket's attribute is `?`. There may be more than in the code: those that
-    are bound, keywords, and what strings with code in them say.
-    """
-
-    dotted: frozenset[str]
-    parts: frozenset[str]
-    called: frozenset[str]
-
-
-def words_of(text: str) -> Words:
-    """The names in a text of code."""
-    code = _PLAIN.sub(lambda found: found[0] if found["before"] else '""', text)
-    dotted: set[str] = set()
-    called: set[str] = set()
-    for attribute, name, call in _NAME.findall(code):
-        if not name.isidentifier():
-            name = _BLANK.sub("", name)
-        if attribute:
-            name = f"?.{name}"
-        name = sys.intern(name)
-        dotted.add(name)
-        if call:
-            called.add(name)
-    parts = frozenset(sys.intern(part) for name in dotted for part in name.split("."))
-    return Words(frozenset(dotted), parts, frozenset(called))
 
 
 def shown_path(path: Path) -> str:

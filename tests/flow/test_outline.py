@@ -8,7 +8,6 @@ import libcst
 import pytest
 from graphs import all_codes, corpus, events_of, whole_source
 
-from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.render import to_text
 from torchmode_lint.source import SourceFile, read_source
@@ -123,22 +122,6 @@ def test_nodes_come_back_while_other_functions_are_put_off(tmp_path: Path) -> No
         assert type(code.node) is type(twin.node)
         for event, other in zip(events_of(code), events_of(twin), strict=True):
             assert source.span(event.node, code) == whole.span(other.node, twin)
-
-
-def test_the_words_of_a_function_that_is_put_off_hold_its_names() -> None:
-    held = 0
-    for path in (Path(source.path) for source in corpus()[::2]):
-        for code in list(read_source(path).code.walk_lowered()):
-            if code.is_put_off:
-                dotted, called = code.words.dotted, code.words.called
-                last = {name.rpartition(".")[2] for name in called}
-                named = {(name, call is not None) for name, call in named_callees(code)}
-                for name, is_called in named:
-                    held += 1
-                    parts = name.split(".")
-                    assert set(parts) <= {"?"}.union(*(one.split(".") for one in dotted))
-                    assert not is_called or parts[-1] in last | {"?"}, (path, code, name)
-    assert held > 1000
 
 
 def test_a_function_that_libcst_cannot_read_never_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,13 +271,12 @@ class Codes:
 
     def _own(self, code: Code) -> Own | None:
         """What a code object does by itself; kept once all names of its file are there."""
-        loaded = self.scopes.get(code.file.scope)
-        kept = self._owns if loaded is self.main else self.loader.owns
-        if code in kept:
-            return kept[code]
+        if code in self._owns:
+            return self._owns[code]
         own = own_plain(code, self)
+        loaded = self.scopes.get(code.file.scope)
         if loaded is not None and loaded.state is not None:
-            kept[code] = own
+            self._owns[code] = own
         return own
 
     def output(self, cls: Class) -> Output:

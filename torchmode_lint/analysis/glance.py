@@ -43,6 +43,11 @@ class Glance:
     size: int
     yields: bool
 
+    @property
+    def lasts(self) -> Iterator[str]:
+        """The last parts of the names."""
+        return (name.rpartition(".")[2] for name, _ in self.names)
+
 
 def glance(code: Code) -> Glance:
     """What a code object mentions, found out once."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.codes import Layered
     from torchmode_lint.analysis.interpreter import Interpreter
-    from torchmode_lint.analysis.mentions import Own
     from torchmode_lint.analysis.values import Context, Identity, Value
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.source import SourceFile
@@ -91,7 +90,6 @@ class Loader:
     classes: dict[Code, Class] = field(default_factory=dict)
     class_of: dict[Code, Class] = field(default_factory=dict)
     defaults: dict[Code, tuple[Value | None, ...]] = field(default_factory=dict)
-    owns: dict[Code, Own | None] = field(default_factory=dict)  # what is known of functions by their names
     files: dict[Path, Loaded | None] = field(default_factory=dict)
     _meant: dict[Imported, Value] = field(default_factory=dict)
     _running: dict[Path, Loaded] = field(default_factory=dict)
@@ -103,7 +101,6 @@ class Loader:
         if sum(len(one.text) for one in self.project.sources.values() if one is not None) > MAX_KEPT:
             for kept in (self.globals, self.scopes, self.sources, self.classes, self.class_of, self.defaults):
                 kept.clear()
-            self.owns.clear()
             self.files.clear()
             self._meant.clear()
             self.project.sources.clear()

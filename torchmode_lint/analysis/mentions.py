@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.glance import dotted_names, glance
+from torchmode_lint.analysis.glance import Glance, dotted_names, glance
 from torchmode_lint.flow import events as ev
 from torchmode_lint.torch_api import Effect, effect_of, told_moves
 
@@ -27,9 +27,9 @@ def named_callees(
     """Every dotted name that a code object mentions; calls with their event.
 
     `inside`: with the codes inside it. `among`: those whose last part is one of these, and maybe others; a function
-    that is put off and has none of these words stays so.
+    that is put off and has none of them stays so.
     """
-    if among is not None and code.is_put_off and among.isdisjoint(code.words.parts):
+    if among is not None and code.is_put_off and among.isdisjoint(glance(code).lasts):
         return
     yield from _own_names(code)
     if inside:
@@ -37,26 +37,9 @@ def named_callees(
             yield from named_callees(inner, among=among)
 
 
-def words(code: Code) -> Iterator[tuple[str, bool]]:
-    """At least the names of `named_callees`, and whether they are called, by the words of the functions."""
-    if not code.text:
-        yield from ((name, call is not None) for name, call in _own_names(code))
-        for inner in code.codes:
-            yield from words(inner)
-        return
-    for name in code.words.dotted:
-        at = name.find(".")
-        while at >= 0:
-            yield name[:at], False
-            at = name.find(".", at + 1)
-        yield name, False
-        if name in code.words.called:
-            yield name, True
-
-
-def leaves(names: Iterable[tuple[str, bool]], asked: Counter[str]) -> list[str]:
-    """Of some names those that are no part of longer ones, nor only asked about."""
-    named = Counter(name for name, is_called in names if not is_called) - asked
+def leaves(seen: Glance) -> list[str]:
+    """Of the names that are mentioned those that are no part of longer ones, nor only asked about."""
+    named = Counter(name for name, is_called in seen.names if not is_called) - seen.asked
     within = {name.rpartition(".")[0] for name in named}
     return [name for name in named if name not in within]
 

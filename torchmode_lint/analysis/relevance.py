@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from torchmode_lint.analysis.mentions import (
     Names,
     in_namespace,
     leaves,
-    words,
 )
 from torchmode_lint.torch_api import told_moves
 
@@ -42,63 +40,36 @@ class Kind(Enum):
 class Relevance:
     """Whether functions, or what they may call by name, name a move of the protocol that can be wrong there.
 
-    `by_name` are all functions of the file. In a method of a module, neither a forward of a part nor a grad mode says
+    `by_name` are the functions of the file. In a method of a module, neither a forward of a part nor a grad mode says
     anything by itself; elsewhere they do where the mode of some module may be known, or its gradients; always, without
     `knowing`. Nothing is lowered for it.
     """
 
     def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind, *, knowing: bool = True) -> None:
-        self._knowing_only = knowing and kind is Kind.FUNCTION
-        self._own = MOVES | _NUMBERS if kind is Kind.FUNCTION else MOVES - COUNTERS
-        alone = ALONE | told_moves()
-        if kind is not Kind.FUNCTION:
-            alone -= GRAD_MODES
-        if kind is Kind.CONSTRUCTOR:
-            alone -= _SWITCHING
-        self._by_words = _Ways(by_name, names, alone, words, _leaves_by_words, 2 * _MAX_FOLLOWED)
-        self._by_names = _Ways(by_name, names, alone, _names, _leaves, _MAX_FOLLOWED)
-
-    def of(self, code: Code, made_by: Sequence[Code] = ()) -> bool:
-        """Whether a function is worth a look; `made_by` are the constructors of the object that it is a method of."""
-        if (
-            code.text
-            and _DROPPING.isdisjoint(code.words.parts)
-            and not self._leads_there(self._by_words, code, made_by)
-        ):
-            return False
-        dropped = glance(code).dropped
-        return not _DROPPING.isdisjoint(dropped) or self._leads_there(self._by_names, code, made_by)
-
-    def _leads_there(self, ways: _Ways, code: Code, made_by: Sequence[Code]) -> bool:
-        named = any(name.rpartition(".")[2] in self._own for name, _ in ways.names_in(code))
-        return (named or ways.lead_there(code)) and (not self._knowing_only or ways.may_know(code, made_by))
-
-
-class _Ways:
-    """Where functions may lead to, by the names in each: those called, and the `leaves`, no part of longer ones."""
-
-    def __init__(
-        self,
-        by_name: dict[str, list[Code]],
-        names: Names,
-        alone: frozenset[str],
-        names_in: Callable[[Code], Iterable[tuple[str, bool]]],
-        leaves_of: Callable[[Code], Iterable[str]],
-        most: int,
-    ) -> None:
         self._by_name = by_name
         self._names = names
-        self._alone = alone
-        self.names_in = names_in
-        self._leaves_of = leaves_of
-        self._most = most  # files of others are followed in so many functions
+        self._knowing_only = knowing and kind is Kind.FUNCTION
+        self._own = MOVES | _NUMBERS if kind is Kind.FUNCTION else MOVES - COUNTERS
+        self._alone = ALONE | told_moves()
+        if kind is not Kind.FUNCTION:
+            self._alone -= GRAD_MODES
+        if kind is Kind.CONSTRUCTOR:
+            self._alone -= _SWITCHING
         self._steps: dict[Code, tuple[Code, ...] | None] = {}
         self._called_by: dict[Code, tuple[tuple[Code, ...], tuple[str, ...]]] = {}
         self._nothing: set[Code] = set()  # lead nowhere
         self._nothing_here: set[Code] = set()  # lead nowhere within the file
         self._knowing: dict[Code, bool] = {}
 
-    def lead_there(self, code: Code) -> bool:
+    def of(self, code: Code, made_by: Iterable[Code] = ()) -> bool:
+        """Whether a function is worth a look; `made_by` are the constructors of the object that it is a method of."""
+        seen = glance(code)
+        if not _DROPPING.isdisjoint(seen.dropped):
+            return True
+        named = not self._own.isdisjoint(seen.lasts)
+        return (named or self._leads_there(code)) and (not self._knowing_only or self._may_know(code, made_by))
+
+    def _leads_there(self, code: Code) -> bool:
         """Whether a function, or what it may call by name, names the protocol."""
         seen = {code}
         pending = [code]
@@ -109,18 +80,18 @@ class _Ways:
             if steps is None:
                 return True
             looked_at += 1
-            if looked_at <= self._most:
+            if looked_at <= _MAX_FOLLOWED:
                 steps = (*steps, *self._outside_of(at, modules=False))
-            nothing = self._nothing if looked_at < self._most else self._nothing_here
+            nothing = self._nothing if looked_at < _MAX_FOLLOWED else self._nothing_here
             new = [one for one in dict.fromkeys(steps) if one not in seen and one not in nothing]
             seen.update(new)
             pending += new
         self._nothing_here |= seen
-        if looked_at <= self._most:  # all that is there has been seen
+        if looked_at <= _MAX_FOLLOWED:  # all that is there has been seen
             self._nothing |= seen
         return False
 
-    def may_know(self, code: Code, made_by: Iterable[Code]) -> bool:
+    def _may_know(self, code: Code, made_by: Iterable[Code]) -> bool:
         """Whether the mode of a module, or gradients, may be known in a function or in what it may call by name."""
         pending = [code, *made_by]
         seen = set(pending)
@@ -131,7 +102,7 @@ class _Ways:
                 return True
             looked_at += 1
             steps = self._called(at)
-            if looked_at <= self._most:
+            if looked_at <= _MAX_FOLLOWED:
                 steps = (*steps, *self._outside_of(at, modules=True))
             new = [one for one in dict.fromkeys(steps) if one not in seen]
             pending += new
@@ -141,8 +112,8 @@ class _Ways:
     def _knows(self, code: Code) -> bool:
         known = self._knowing.get(code)
         if known is None:
-            known = self._knowing[code] = any(_moves(*named) for named in self.names_in(code)) or any(
-                self._names.may_make_modules(code, name) for name in self._leaves_of(code)
+            known = self._knowing[code] = any(_moves(*named) for named in glance(code).names) or any(
+                self._names.may_make_modules(code, name) for name in leaves(glance(code))
             )
         return known
 
@@ -150,7 +121,7 @@ class _Ways:
         """The functions of the file that a code may call by name; None where it names the protocol itself."""
         if code not in self._steps:
             alone = any(self._alone.intersection(decorator.split(".")) for decorator in code.decorators) or any(
-                name.rpartition(".")[2] in self._alone or in_namespace(name) for name, _ in self.names_in(code)
+                name.rpartition(".")[2] in self._alone or in_namespace(name) for name, _ in glance(code).names
             )
             self._steps[code] = None if alone else self._called(code)
         return self._steps[code]
@@ -161,7 +132,7 @@ class _Ways:
 
     def _outside_of(self, code: Code, *, modules: bool) -> Iterator[Code]:
         """The functions and classes of other files that a code may call by name, or, with `modules`, at all."""
-        names = self._leaves_of(code) if modules else self._callees(code)[1]
+        names = leaves(glance(code)) if modules else self._callees(code)[1]
         found = (self._names.elsewhere(code, name, modules=modules) for name in names)
         return (one for one in found if one is not None)
 
@@ -171,7 +142,7 @@ class _Ways:
         if known is None:
             here: dict[Code, None] = {}
             outside: dict[str, None] = {}
-            for name, is_called in self.names_in(code):
+            for name, is_called in glance(code).names:
                 last = name.rpartition(".")[2]
                 if name == _CALLS_BASE:  # of some class or other: all of them would be taken for called
                     continue
@@ -192,15 +163,3 @@ def _moves(name: str, is_called: bool) -> bool:
         or in_namespace(name)
         or last in told_moves()
     )
-
-
-def _names(code: Code) -> tuple[tuple[str, bool], ...]:
-    return glance(code).names
-
-
-def _leaves(code: Code) -> list[str]:
-    return leaves(glance(code).names, glance(code).asked)
-
-
-def _leaves_by_words(code: Code) -> list[str]:
-    return leaves(words(code), Counter())

@@ -8,7 +8,7 @@ methods may have run in between.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.entry import bind, blurred, receiver
 from torchmode_lint.analysis.frame import Frame
+from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.program import Program
@@ -90,10 +91,10 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
     """Analyse the functions of a file that no analysed code has called, outermost callers first."""
     by_name = _by_name(file)
     relevance = {kind: Relevance(by_name, run, kind, knowing=run.watch is None) for kind in Kind}
-    waiting = _Waiting(file)
-    while waiting.are_left(run.visited):
+    waiting = _Waiting(run, file)
+    while waiting.are_left():
         code = waiting.first()
-        if not (_is_reached(run, code) and _is_relevant(run, code, relevance)):
+        if not _is_relevant(run, code, relevance):
             continue
         if run.spent > MAX_FILE_STEPS or code in run.costly:
             run.program.degraded.append(code.qualname)
@@ -102,23 +103,22 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
 
 
 class _Waiting:
-    """The functions of a file that nobody has called yet; those in one that is put off join when it is lowered."""
+    """The functions of a file that nobody has called yet. One joins when what makes it has been interpreted."""
 
-    def __init__(self, file: Code) -> None:
+    def __init__(self, run: Interpreter, file: Code) -> None:
+        self._run = run
         self._file = file
         self._codes: dict[Code, None] = {}
-        self._put_off: list[Code] = []
         self._called: dict[Code, set[str]] = {}
         self._calls: Counter[str] = Counter()
         self._visited = -1
-        self._join()
 
-    def are_left(self, visited: Set[Code]) -> bool:
+    def are_left(self) -> bool:
         """Whether there are some that have not been visited."""
+        visited = self._run.visited
         if len(visited) != self._visited:
             self._visited = len(visited)
-            if not all(code.is_put_off for code in self._put_off):
-                self._join()
+            self._join()
             for code in [code for code in self._codes if code in visited]:
                 self._take(code)
         return bool(self._codes)
@@ -134,22 +134,14 @@ class _Waiting:
         del self._codes[code]
 
     def _join(self) -> None:
-        functions = list(_functions(self._file))
-        new = {code: _called(code) for code in functions if code not in self._called}
-        self._called |= new
-        for names in new.values():
-            self._calls.update(names)
-        self._codes = {code: None for code in functions if code in self._codes or code in new}
-        self._put_off = [code for code in self._codes if code.is_put_off]
-
-
-def _called(code: Code) -> set[str]:
-    """The last parts of the names of what a function calls."""
-    if code.is_put_off:
-        names = iter(code.words.called)
-    else:
-        names = (name for name, event in named_callees(code, inside=False) if event is not None)
-    return {name.rpartition(".")[2] for name in names}
+        reached = [one for one in self._file.walk_lowered() if one.kind == "function" and one in self._run.defaults]
+        for code in reached:
+            if code not in self._called:
+                calls = {name.rpartition(".")[2] for name, is_called in glance(code).names if is_called}
+                self._called[code] = calls
+                self._calls.update(calls)
+                self._codes[code] = None
+        self._codes = {code: None for code in reached if code in self._codes}
 
 
 def _by_name(*files: Code) -> dict[str, list[Code]]:
@@ -162,7 +154,7 @@ def _by_name(*files: Code) -> dict[str, list[Code]]:
 def _is_relevant(run: Interpreter, code: Code, relevance: Mapping[Kind, Relevance]) -> bool:
     cls = run.class_of.get(code)
     if cls is None or not cls.is_module or construction.drives(cls):
-        return relevance[Kind.FUNCTION].of(code, () if cls is None else list(_constructors(cls)))
+        return relevance[Kind.FUNCTION].of(code, () if cls is None else _constructors(cls))
     return relevance[Kind.CONSTRUCTOR if code.name == "__init__" else Kind.METHOD].of(code)
 
 
@@ -186,17 +178,12 @@ def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
 
 
 def _functions(code: Code) -> Iterator[Code]:
-    """The functions in a code, and in those of them that are lowered."""
+    """The functions in a code that are in no other function."""
     for inner in code.codes:
         if inner.kind == "function":
             yield inner
-        if not inner.is_put_off:
+        else:
             yield from _functions(inner)
-
-
-def _is_reached(run: Interpreter, code: Code) -> bool:
-    """Whether the statement that makes the function has been interpreted."""
-    return code in run.defaults
 
 
 def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Code]]:
@@ -210,7 +197,7 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
             found = [method for method in base.code.codes if _calls_several(method, own)]
             if found:
                 relevance = Relevance(_by_name(source.code, base.code.file), run, Kind.FUNCTION)
-                yield from ((cls, method) for method in found if relevance.of(method, list(_constructors(cls))))
+                yield from ((cls, method) for method in found if relevance.of(method, _constructors(cls)))
 
 
 def _calls_several(method: Code, own: set[str]) -> bool:

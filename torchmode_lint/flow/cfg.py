@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.flow.nodes import Gone
-from torchmode_lint.text import Words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,7 +142,6 @@ class Code:
     named: tuple[tuple[str, Call | None], ...] | None = None  # the names in it, once somebody has looked for them
     _lower: Callable[[], None] | None = None
     _text: Callable[[], str] | None = None
-    _words: Words | None = None
     glance: object = None  # what is mentioned in it, once somebody has looked
 
     def __repr__(self) -> str:
@@ -172,13 +170,6 @@ class Code:
     def text(self) -> str:
         """The body of a function that is, or was, put off; nothing of others."""
         return "" if self._text is None else self._text()
-
-    @property
-    def words(self) -> Words:
-        """The names in the text, and more."""
-        if self._words is None:
-            self._words = words_of(self.text)
-        return self._words
 
     @property
     def node(self) -> libcst.CSTNode:
