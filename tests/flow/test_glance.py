@@ -18,20 +18,24 @@ def only(text: str) -> Code:
     return code
 
 
+def said(of: Glance) -> tuple[object, ...]:
+    return set(of.names), of.asked, of.writes, of.dropped
+
+
 def test_files_of_others() -> None:
-    seen = missing = 0
+    seen = 0
+    differ: list[Code] = []
     for source in corpus()[::2]:
         for code in [code for code in source.code.walk_lowered() if code.text]:
             one, other = glance(code), by_events(code)
             seen += 1
-            assert set(other.names) <= set(one.names), code
-            missing += set(other.names) != set(one.names)  # what follows a `return`, say, has no events
-            assert (one.writes, one.dropped, one.yields) == (other.writes, other.dropped, other.yields), code
             assert other.bound == one.bound, code
-            assert other.asked == one.asked, code
-            assert other.size < 10 or other.size / 3 < one.size < other.size * 3, code
+            assert other.yields == one.yields, code
+            assert other.size < 12 or other.size / 3 < one.size < other.size * 3, code
+            if said(one) != said(other):
+                differ.append(code)  # what follows a `return` has no events; of `(a or b).c`, one of both is the name
     assert seen > 500
-    assert missing < seen / 100
+    assert len(differ) < seen / 100, differ
 
 
 def test_a_function() -> None:
@@ -41,6 +45,7 @@ def test_a_function() -> None:
 def f(a, b=default, *, c: "kind") -> result:
     "no_grad"
     x: Annotation = a.b(c).d
+    self.only: Annotation
     self.y, z[0] = x, 1
     self.n += 1
     if isinstance(x, (A.B, C)) and (w := [q for q in a]):
@@ -62,6 +67,16 @@ def f(a, b=default, *, c: "kind") -> result:
     assert found.dropped == {"eval"}
     assert found.bound == {"a", "b", "c", "x", "w", "inner", "where"}
     assert not found.yields
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["x := a.b, C", "a.b, (x := C)", "a.b, (x, *C)", "*a.b", "a.b, {C: D}", "a.b, {C}", "(y := (x := a.b)), C"],
+)
+def test_what_is_asked(question: str) -> None:
+    code = only(f"def f():\n    return isinstance({question})\n")
+    assert glance(code).asked["a.b"] == 1
+    assert glance(code).asked == by_events(code).asked
 
 
 @pytest.mark.parametrize("text", ["def f():\n    yield 1\n", "def f():\n    x = yield\n    return x\n"])

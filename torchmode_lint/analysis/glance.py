@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 QUESTIONS = frozenset({"isinstance", "issubclass"})
 _HEAD = "async def _():\n"
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_DISPLAYS = (ast.Tuple, ast.List, ast.Set)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -90,7 +91,7 @@ def _of_events(code: Code) -> Glance:
             match event:
                 case ev.Load(dst=dst) | ev.Attribute(dst=dst):
                     names.append((registers[dst], False))
-                case ev.Build(dst=dst, items=items):
+                case ev.Build(dst=dst, kind="tuple" | "list" | "set", items=items):
                     tuples[dst] = [item.src for item in items]
                 case ev.Call(dst=dst, func=func, arguments=arguments):
                     calls[dst] = registers.get(func, "?")
@@ -124,7 +125,7 @@ def _of_tree(tree: ast.Module, parameters: set[str]) -> Glance:
     pending: list[ast.AST] = list(reversed(function.body))
     while pending:
         node = pending.pop()
-        size += isinstance(node, ast.expr)
+        size += isinstance(node, (ast.expr, ast.alias))
         match node:
             case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
                 names.append((_dotted(node), False))
@@ -134,9 +135,9 @@ def _of_tree(tree: ast.Module, parameters: set[str]) -> Glance:
                 called = _dotted(func)
                 names.append((called, True))
                 if called in QUESTIONS:
-                    for argument in (*arguments, *(one.value for one in keywords)):
-                        elements = argument.elts if isinstance(argument, (ast.Tuple, ast.List)) else [argument]
-                        asked.update(_dotted(one) for one in elements if isinstance(one, (ast.Name, ast.Attribute)))
+                    of = [_value(one) for one in (*arguments, *(one.value for one in keywords))]
+                    of += [_value(part) for one in of if isinstance(one, _DISPLAYS) for part in one.elts]
+                    asked.update(_dotted(one) for one in of if isinstance(one, (ast.Name, ast.Attribute)))
             case ast.AugAssign(target=ast.Name() | ast.Attribute() as target):
                 names.append((_dotted(target), False))
             case ast.Expr(value=ast.Call(func=func)):
@@ -165,12 +166,18 @@ def _dotted(node: ast.AST) -> str:
     return sys.intern(".".join(reversed(steps)))
 
 
+def _value(node: ast.expr) -> ast.expr:
+    """What is there, whatever name it is given on the way."""
+    while isinstance(node, (ast.NamedExpr, ast.Starred)):
+        node = node.value
+    return node
+
+
 def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
     """The parts of a node, without annotations."""
     if isinstance(node, ast.AnnAssign):
-        yield node.target
         if node.value is not None:
-            yield node.value
+            yield from (node.target, node.value)
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         yield from (*node.decorator_list, *node.args.defaults, *(one for one in node.args.kw_defaults if one))
         yield from node.body
