@@ -23,6 +23,7 @@ def _methods(names: str) -> Methods:
 
 
 # nn.Module
+SWITCHES = frozenset({"train", "eval"})
 MODULE_SELF = _methods(
     "to cuda cpu half float double bfloat16 type apply share_memory requires_grad_ to_empty xpu ipu compile"
 )

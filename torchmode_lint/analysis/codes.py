@@ -318,7 +318,7 @@ class Codes:
             pending = list(code.codes) if code.kind != "class" else []  # whose names no function in it sees
             while pending:
                 at = pending.pop()
-                if at.is_put_off:
+                if at.text:
                     names.update(_WORD.findall(at.text))
                     continue
                 pending += at.codes

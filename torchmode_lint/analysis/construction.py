@@ -13,7 +13,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.dependence import is_without_rates, strongest, zero_parameters
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.values import Func, Obj, Value
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Mode, Truth
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.events import Event
 
 _TRAINING = frozenset({"backward", "zero_grad"})
-_SWITCHING = frozenset({"eval", "train", "requires_grad_"})
+_SWITCHING_ITSELF = frozenset({"self.eval", "self.train", "self.requires_grad_"})
 
 
 def construct(frame: Frame, event: Event, cls: Class, arguments: Arguments) -> Value:
@@ -119,10 +119,9 @@ def _given_dependence(frame: Frame, arguments: Arguments) -> Truth:
 def trains(cls: Class) -> bool:
     """Whether a module's class also drives the protocol, so that its constructor must be followed."""
     return drives(cls) or any(
-        event is not None and name in {f"self.{method}" for method in _SWITCHING}
+        not _SWITCHING_ITSELF.isdisjoint(glance(atom.code).called)
         for atom in cls.method("__init__") or ()
         if isinstance(atom, Func)
-        for name, event in named_callees(atom.code, among=_SWITCHING)
     )
 
 
@@ -130,10 +129,7 @@ def drives(cls: Class) -> bool:
     """Whether a class, or one that it inherits from, makes moves of training itself."""
     for one in cls.line():
         if one.trains_itself is None:
-            one.trains_itself = any(
-                event is not None and name.rpartition(".")[2] in _TRAINING
-                for name, event in named_callees(one.code, among=_TRAINING)
-            )
+            one.trains_itself = any(name.rpartition(".")[2] in _TRAINING for name in glance(one.code).called)
         if one.trains_itself:
             return True
     return False

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.glance import dotted_names
+from torchmode_lint.analysis.glance import dotted_names, glance
 from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
 from torchmode_lint.torch_api import Effect, effect_of
+from torchmode_lint.torch_methods import SWITCHES
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code, Parameter
@@ -25,6 +26,10 @@ _Seen: TypeAlias = "set[tuple[Code, frozenset[ev.Variable]]]"
 _NONE: frozenset[ev.Variable] = frozenset()
 _SELF_TRAINING = "self.training"
 _MAX_CLASSES = 200
+_OF_OBJECTS = ("self.", "?", "super")  # names that begin so are of no definition
+_OF_LAYERS = frozenset(
+    {Effect.DEPENDENT, Effect.FACTORY, Effect.PRETRAINED, Effect.DROPPED, Effect.DROPPING, Effect.RUNNING}
+)
 _UNSURE = object()  # a rate that is zero unless somebody gives another
 
 
@@ -73,20 +78,16 @@ def _dependence(
     return strongest(answers)
 
 
-_SWITCHES = frozenset({"eval", "train"})
-
-
 def evaluates_itself(cls: Class) -> bool:
     """Whether the forward of a module puts what it applies into eval mode itself, whatever mode it is in."""
-    calls = {
-        name
+    switches = {
+        name.rpartition(".")[2]
         for atom in cls.method("forward") or ()
         if isinstance(atom, Func)
-        for name, call in named_callees(atom.code, inside=False, among=_SWITCHES)
-        if call is not None and name.startswith("self.")
+        for name in glance(atom.code).called
+        if name.startswith("self.")
     }
-    switches = {name.rpartition(".")[2] for name in calls} & _SWITCHES
-    return switches == {"eval"}
+    return switches & SWITCHES == {"eval"}
 
 
 def strongest(answers: set[Truth]) -> Truth:
@@ -117,20 +118,21 @@ def _takes_modules(cls_code: Code) -> bool:
                             a.src in given for a in arguments
                         ):
                             return True
-    called = (name for name, event in named_callees(cls_code, among=kept) if event is not None)
-    return bool(kept) and any(name.startswith("self.") and name[5:] in kept for name in called)
+    return bool(kept) and not {f"self.{name}" for name in kept}.isdisjoint(glance(cls_code).called)
 
 
 def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]) -> Truth:
     answers = {Truth.NO}
     literals: dict[int, object] | None = None
-    settled = {name for inner in code.codes if inner.name == "__init__" for name in _made_for_eval(inner)}
-    compared = {call for inner in code.walk() for call in _compared(inner)}
-    called = {name for name, call in _named(code) if call is not None} if zeros else set()
-    for name, call in _named(code):
+    codes = list(_naming_layers(code, lookup))
+    settled = {name for inner in codes if inner.name == "__init__" for name in _made_for_eval(inner)}
+    compared = {call for inner in codes for call in _compared(inner)}
+    named = [pair for inner in codes for pair in named_callees(inner)]
+    called = {name for name, call in named if call is not None} if zeros else set()
+    for name, call in named:
         if name.endswith(_SELF_TRAINING):
             return Truth.YES
-        if name in settled or call in compared or name.startswith(("self.", "?", "super")):
+        if name in settled or call in compared or name.startswith(_OF_OBJECTS):
             continue
         if call is None and name in called:
             continue  # with what it is given, it comes again
@@ -138,19 +140,19 @@ def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[e
         if isinstance(target, str):
             if literals is None:
                 literals = {}
-                for inner in code.walk():
+                for inner in codes:
                     literals.update(constants(inner))
-                literals.update(_zero_unless_given(code))
-                literals.update(_loads(code, zeros))
+                literals.update(_zero_unless_given(codes))
+                literals.update(_loads(codes, zeros))
             answers.add(layer_dependence(target, call, literals))
         elif isinstance(target, Class):
-            handed = zero_parameters(target, _given(code, call, zeros)) if zeros else _NONE
+            handed = zero_parameters(target, _given(codes, call, zeros)) if zeros else _NONE
             if (target.code, handed) not in seen and len(seen) < _MAX_CLASSES:
                 seen.add((target.code, handed))
                 if target.is_module:
                     answers.add(_dependence(target, lookup, seen, zeros=handed))
         elif target is not None:
-            handed = _zeros(target, target.parameters, _given(code, call, zeros)) if zeros else _NONE
+            handed = _zeros(target, target.parameters, _given(codes, call, zeros)) if zeros else _NONE
             if (target, handed) not in seen and len(seen) < _MAX_CLASSES:
                 seen.add((target, handed))
                 answers.add(_code_dependence(target, lookup, seen, handed))
@@ -159,12 +161,25 @@ def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[e
     return strongest(answers)
 
 
-def _named(code: Code) -> Iterator[tuple[str, ev.Call | None]]:
-    """What a code object names, without its class methods: what they make is no part of the module."""
-    yield from named_callees(code, inside=False)
-    for inner in code.codes:
-        if "classmethod" not in inner.decorators:
-            yield from named_callees(inner)
+def _naming_layers(code: Code, lookup: Lookup) -> Iterator[Code]:
+    """A code object and those in it that may name layers, or the mode, themselves; others are not even lowered.
+
+    Class methods do not count: what they make is no part of the module.
+    """
+    if code.kind == "class" or any(_may_count(name, code, lookup) for name in dict(glance(code).names)):
+        yield code
+        for inner in code.codes:
+            if "classmethod" not in inner.decorators:
+                yield from _naming_layers(inner, lookup)
+
+
+def _may_count(name: str, code: Code, lookup: Lookup) -> bool:
+    if name.endswith(_SELF_TRAINING):
+        return True
+    target = None if name.startswith(_OF_OBJECTS) else lookup(code, name)
+    if isinstance(target, str):
+        return effect_of(target) in _OF_LAYERS or _is_unknown_class(target)
+    return target is not None
 
 
 def _compared(code: Code) -> Iterator[ev.Call]:
@@ -201,17 +216,19 @@ def _made_for_eval(init: Code) -> set[str]:
     return made
 
 
-def _loads(code: Code, zeros: frozenset[ev.Variable]) -> dict[int, object]:
-    """The registers of a code object, and of those in it, that hold a parameter that is zero."""
-    events = (event for inner in code.walk() for block in inner.blocks for event in block.events) if zeros else ()
+def _loads(codes: Sequence[Code], zeros: frozenset[ev.Variable]) -> dict[int, object]:
+    """The registers of code objects that hold a parameter that is zero."""
+    events = (event for inner in codes for block in inner.blocks for event in block.events) if zeros else ()
     return {event.dst: 0 for event in events if isinstance(event, ev.Load) and event.variable in zeros}
 
 
-def _given(code: Code, call: ev.Call | None, zeros: frozenset[ev.Variable]) -> dict[int | str, object] | None:
+def _given(
+    codes: Sequence[Code], call: ev.Call | None, zeros: frozenset[ev.Variable]
+) -> dict[int | str, object] | None:
     """The constants that a call gives, by position and name, and None for the rest; None where that cannot be told."""
     if call is None or any(argument.star for argument in call.arguments):
         return None
-    literals = {dst: value for inner in code.walk() for dst, value in constants(inner).items()} | _loads(code, zeros)
+    literals = {dst: value for inner in codes for dst, value in constants(inner).items()} | _loads(codes, zeros)
     return {one.keyword or position: literals.get(one.src) for position, one in enumerate(call.arguments)}
 
 
@@ -249,20 +266,13 @@ def _zero_defaults(function: Code) -> set[str]:
     return {parameter.name for parameter, default in pairs if default is not None and literals.get(default) == 0}
 
 
-def _zero_unless_given(code: Code) -> dict[int, object]:
-    """The registers of a code object that hold a parameter whose default is zero."""
+def _zero_unless_given(codes: Sequence[Code]) -> dict[int, object]:
+    """The registers of code objects that hold a parameter whose default is zero."""
     found: dict[int, object] = {}
-    for around in (*([code.parent] if code.parent is not None else []), *code.walk()):
-        literals = constants(around)
-        made = [event for block in around.blocks for event in block.events if isinstance(event, ev.MakeFunction)]
-        for function in made:
-            zero = {
-                ev.Variable(function.code.scope, parameter.name)
-                for parameter, default in zip(function.code.parameters, function.defaults, strict=False)
-                if default is not None and literals.get(default) == 0
-            }
-            events = [event for block in function.code.blocks for event in block.events] if zero else []
-            found |= {e.dst: _UNSURE for e in events if isinstance(e, ev.Load) and e.variable in zero}
+    for code in codes:
+        zero = {ev.Variable(code.scope, name) for name in _zero_defaults(code)} if code.kind == "function" else ()
+        events = [event for block in code.blocks for event in block.events] if zero else []
+        found |= {e.dst: _UNSURE for e in events if isinstance(e, ev.Load) and e.variable in zero}
     return found
 
 
@@ -277,9 +287,12 @@ def layer_dependence(name: str, call: ev.Call | None, literals: dict[int, object
         if call is None:
             return Truth.NO  # what is only named is called elsewhere, with its arguments
         return _switch(effect, name, call, literals)
-    if effect is Effect.UNKNOWN and call is not None and name.rpartition(".")[2][:1].isupper():
-        return Truth.MAYBE
-    return Truth.NO
+    return Truth.MAYBE if call is not None and _is_unknown_class(name) else Truth.NO
+
+
+def _is_unknown_class(name: str) -> bool:
+    """Whether an external name looks like that of a class, of which nothing is known."""
+    return effect_of(name) is Effect.UNKNOWN and name.rpartition(".")[2][:1].isupper()
 
 
 def _switch(effect: Effect, name: str, call: ev.Call, literals: dict[int, object]) -> Truth:

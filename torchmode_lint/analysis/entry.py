@@ -13,16 +13,14 @@ from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.interpreter import Interpreter, Made
-from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func, Obj
 from torchmode_lint.flow.events import Variable
 from torchmode_lint.protocol import Gradients, GradMode, Mode
+from torchmode_lint.torch_methods import SWITCHES
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
-
-_SWITCHES = frozenset({"train", "eval"})
 
 
 def blurred(state: State, settled: frozenset[v.Identity] = frozenset()) -> State:
@@ -88,9 +86,8 @@ def _settled(cls: Class, made: State) -> frozenset[v.Identity]:
 
     In a class that trains, only eval mode is taken for meant so.
     """
-    named = (pair for one in cls.line() for pair in named_callees(one.code, among=_SWITCHES))
-    called = {name for name, event in named if event is not None}
-    ways = {first for first, _, last in (name.rpartition(".") for name in called) if last in _SWITCHES}
+    called = {name for one in cls.line() for name in glance(one.code).called}
+    ways = {first for first, _, last in (name.rpartition(".") for name in called) if last in SWITCHES}
     if not any(name.rpartition(".")[2] == "train" for name in called):
         settled = {key for key, one in made.heap.items() if isinstance(one, r.Module) and one.mode is Mode.EVAL}
     else:

@@ -11,7 +11,7 @@ from torchmode_lint.analysis import branches, calls, doubts, modes, renaming
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
-from torchmode_lint.analysis.mentions import named_callees
+from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.outputs import RECURRENT, SOMETHING, Output, layers_of
 from torchmode_lint.analysis.program import Forward
 from torchmode_lint.analysis.values import Identity, Obj, Path, Site, Tensor, Value
@@ -216,8 +216,7 @@ def _switches_on(record: r.Module) -> bool:
     """Whether a module's own code switches gradients on, whatever mode it is called in."""
     if record.cls is None:
         return False
-    named = (name for one in record.cls.line() for name, _ in named_callees(one.code, among=_SWITCHING_ON))
-    if any(name.rpartition(".")[2] in _SWITCHING_ON for name in named):
+    if not all(_SWITCHING_ON.isdisjoint(glance(one.code).lasts) for one in record.cls.line()):
         return True
     return any(isinstance(a, v.Func) and a.grad in ("on", "unknown") for a in record.cls.method("forward") or ())
 

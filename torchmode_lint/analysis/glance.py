@@ -49,6 +49,11 @@ class Glance:
         """The last parts of the names."""
         return (name.rpartition(".")[2] for name, _ in self.names)
 
+    @property
+    def called(self) -> Iterator[str]:
+        """The names of what is called."""
+        return (name for name, is_called in self.names if is_called)
+
 
 def glance(code: Code) -> Glance:
     """What a code object mentions, found out once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,20 +21,20 @@ _MAX_CODES = 200
 _BUILTINS = frozenset(dir(builtins))
 
 
-def named_callees(
-    code: Code, *, inside: bool = True, among: Set[str] | None = None
-) -> Iterator[tuple[str, ev.Call | None]]:
-    """Every dotted name that a code object mentions; calls with their event.
-
-    `inside`: with the codes inside it. `among`: those whose last part is one of these, and maybe others; a function
-    that is put off and has none of them stays so.
-    """
-    if among is not None and code.is_put_off and among.isdisjoint(glance(code).lasts):
-        return
-    yield from _own_names(code)
-    if inside:
-        for inner in code.codes:
-            yield from named_callees(inner, among=among)
+def named_callees(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
+    """Every dotted name that a code object itself mentions; calls with their event."""
+    if code.named is None:
+        names = dotted_names(code)
+        found: list[tuple[str, ev.Call | None]] = []
+        for block in code.blocks:
+            for event in block.events:
+                match event:
+                    case ev.Load(dst=dst) | ev.Attribute(dst=dst):
+                        found.append((names[dst], None))
+                    case ev.Call(func=func):
+                        found.append((names.get(func, "?"), event))
+        code.named = tuple(found)
+    return code.named
 
 
 def leaves(seen: Glance) -> list[str]:
@@ -42,22 +42,6 @@ def leaves(seen: Glance) -> list[str]:
     named = Counter(name for name, is_called in seen.names if not is_called) - seen.asked
     within = {name.rpartition(".")[0] for name in named}
     return [name for name in named if name not in within]
-
-
-def _own_names(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
-    if code.named is not None:
-        return code.named
-    names = dotted_names(code)
-    found: list[tuple[str, ev.Call | None]] = []
-    for block in code.blocks:
-        for event in block.events:
-            match event:
-                case ev.Load(dst=dst) | ev.Attribute(dst=dst):
-                    found.append((names[dst], None))
-                case ev.Call(func=func):
-                    found.append((names.get(func, "?"), event))
-    code.named = tuple(found)
-    return code.named
 
 
 # What moves or shows a state of the protocol: code that names none of these has nothing to report.
@@ -83,11 +67,11 @@ def in_namespace(name: str) -> bool:
 def moves(code: Code) -> bool:
     """Whether a code object itself names a move of the protocol, or applies something that it was given."""
     alone = ALONE | told_moves()
-    for name, call in named_callees(code):
+    for name, is_called in glance(code).names:
         last = name.rpartition(".")[2]
         if last in alone or last in MOVES or in_namespace(name):
             return True
-        if call is not None and (name.startswith("self.") or name in {p.name for p in code.parameters}):
+        if is_called and (name.startswith("self.") or name in {p.name for p in code.parameters}):
             return True
     return False
 

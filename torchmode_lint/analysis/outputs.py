@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torchmode_lint import torch_methods as named
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import Class
-from torchmode_lint.analysis.glance import dotted_names
+from torchmode_lint.analysis.glance import dotted_names, glance
 from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import cfg
@@ -81,7 +81,7 @@ def _layers(cls: Class, names: Names) -> dict[str, str | Class]:
     found: dict[str, str | Class] = {}
     for init in (code for one in cls.line() for code in one.code.codes if code.name == "__init__"):
         made: dict[int, str | Class | Code | None] = {}
-        for name, call in named_callees(init, inside=False):
+        for name, call in named_callees(init):
             if call is not None:
                 made[call.dst] = names.lookup(init, name)
         for block in init.blocks:
@@ -103,8 +103,8 @@ class _Reader:
 
     def returned(self, code: Code) -> Output:
         """What a function returns, in terms of its parameters."""
-        called = {name.rpartition(".")[2] for name, _ in named_callees(code)}
-        if code.decorators or code.is_generator or called & _LEFT_ALONE or self.depth > MAX_FOLLOWED:
+        left_alone = not _LEFT_ALONE.isdisjoint(glance(code).lasts)
+        if code.decorators or code.is_generator or left_alone or self.depth > MAX_FOLLOWED:
             return SOMETHING
         words = _Words(code)
         method = code.parent is not None and code.parent.kind == "class"

@@ -19,7 +19,6 @@ from torchmode_lint.analysis.entry import bind, blurred, receiver
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
-from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.relevance import Kind, Relevance
 from torchmode_lint.analysis.sights import Watch
@@ -204,9 +203,9 @@ def _calls_several(method: Code, own: set[str]) -> bool:
     """Whether a method of a base class calls two or more of these; one that is put off is only lowered if it may."""
     if method.kind != "function" or method.name == "__init__" or f"self.{method.name}" in own:
         return False
-    if method.is_put_off and sum(name.removeprefix("self.") in method.text for name in own) < 2:
+    if method.text and sum(name.removeprefix("self.") in method.text for name in own) < 2:
         return False
-    return len({name for name, call in named_callees(method) if call is not None} & own) > 1
+    return len(own.intersection(glance(method).called)) > 1
 
 
 def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> bool:
