@@ -55,14 +55,14 @@ def read(path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHIN
         data = path.read_bytes()
     except OSError as error:
         return failed(path, UNREADABLE, error.strerror or str(error))
-    return examine(data, path, root, loaders, knowledge)
+    return screened(data, path, knowledge) or examine(data, path, root, loaders, knowledge)
 
 
 def examine(data: bytes, path: Path, root: Path, loaders: Loaders, knowledge: Knowledge = NOTHING) -> Examination:
-    """Examine what stands, or would stand, in the file at `path`; `knowledge` is what its configuration says."""
-    left_out = screened(data, path, knowledge)
-    if left_out is not None:
-        return left_out
+    """Examine what stands, or would stand, in the file at `path`; `knowledge` is what its configuration says.
+
+    The screen lets it through, or it may as well be left out.
+    """
     with told(knowledge):
         return _examine(data, path, loaders.of(root, knowledge))
 

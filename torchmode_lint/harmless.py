@@ -12,8 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from torchmode_lint.python_parser import python_tree
-from torchmode_lint.text import line_starts
+from torchmode_lint.python_parser import file_tree
 from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
 
 _SWITCHES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
@@ -60,7 +59,7 @@ def doubtful(text: str) -> Iterator[int]:
 
 def may_drop(text: str) -> bool:
     """Whether some dropout in a file may not ask for the mode of a module."""
-    tree = python_tree(text)
+    tree = file_tree(text)
     if tree is None:
         return True
     lines = _lines(text, (found.end() for word in _CALLS for found in word.finditer(text)))
@@ -69,8 +68,14 @@ def may_drop(text: str) -> bool:
 
 def _lines(text: str, places: Iterable[int]) -> list[int]:
     """The numbers of the lines that some places in a text are in."""
-    starts = line_starts(text)
-    return sorted({bisect_left(starts, place) for place in places})
+    line, at = 1, 0
+    lines: dict[int, None] = {}
+    for place in sorted(places):
+        ends = {end: text.count(end, at, place) for end in ("\n", "\r", "\r\n")}
+        line += ends["\n"] + ends["\r"] - ends["\r\n"]
+        lines[line] = None
+        at = place
+    return list(lines)
 
 
 def is_harmless(text: str, tree: ast.Module) -> bool:

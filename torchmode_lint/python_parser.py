@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import symtable
 import warnings
 
@@ -18,8 +19,14 @@ def python_reads(text: bytes) -> bool:
     return True
 
 
+@functools.lru_cache(maxsize=1)
+def file_tree(text: str) -> ast.Module | None:
+    """The tree of a file; the last one is kept, since several ask for it one after the other. Not to be changed."""
+    return python_tree(text)
+
+
 def python_tree(text: str | bytes) -> ast.Module | None:
-    """The tree of a file, None where Python's own parser refuses it."""
+    """The tree of some code, None where Python's own parser refuses it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -13,8 +13,8 @@ from pathlib import Path
 from torchmode_lint.harmless import doubtful, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
-from torchmode_lint.python_parser import python_reads, python_tree
-from torchmode_lint.text import NOT_CODE
+from torchmode_lint.python_parser import file_tree, python_reads
+from torchmode_lint.text import NOT_CODE, SourceError, decode
 from torchmode_lint.torch_api import told, told_moves, told_words
 
 # A file that holds none of these words uses neither torch nor a library built on it.
@@ -96,8 +96,12 @@ def names_torch(data: bytes) -> bool:
 
 
 def _is_harmless(data: bytes) -> bool:
-    tree = python_tree(data)
-    return tree is not None and is_harmless(data.decode("utf-8", "replace"), tree)
+    try:
+        text, _ = decode(data)
+    except SourceError:
+        return False
+    tree = file_tree(text)
+    return tree is not None and is_harmless(text, tree)
 
 
 def _is_read(data: bytes, path: Path) -> bool:

@@ -23,12 +23,12 @@ from torchmode_lint.diagnostic import Span
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.flow.lower import give_up, lower_file
 from torchmode_lint.flow.nodes import Gone
-from torchmode_lint.flow.outline import Outline
+from torchmode_lint.flow.outline import Body, Outline
 from torchmode_lint.flow.places import Places, parents
 from torchmode_lint.flow.scopes import PER_FILE
 from torchmode_lint.ignores import Ignore, ignores
 from torchmode_lint.notebook import Cells, NotebookError, read_cells
-from torchmode_lint.python_parser import python_tree
+from torchmode_lint.python_parser import file_tree
 from torchmode_lint.suppression import Suppressions
 from torchmode_lint.text import NOT_CODE, NOT_TEXT, UNREADABLE, SourceError, decode, split_lines
 
@@ -55,7 +55,7 @@ class SourceFile:
 
     __slots__ = (
         *("_code", "_gone", "_ignores", "_lines", "_outline", "_parents", "_places", "_suppressions", "_tree"),
-        *("cells", "encoding", "path", "text"),
+        *("_bodies", "cells", "encoding", "path", "text"),
     )
 
     def __init__(
@@ -68,10 +68,12 @@ class SourceFile:
         self._gone = Gone(self.restore)
         self._tree: cst.Module | None = None
         self._outline: Outlined | None = None  # until it is lowered
+        self._bodies: list[Body] = []  # that may have trees
         if isinstance(tree, cst.Module):
             self._tree = tree
         else:
             self._outline = tree
+            self._bodies = tree[1].bodies
         self._code: Code | None = None
         self._lines: list[str] | None = None
         self._places: Places | None = None
@@ -108,7 +110,10 @@ class SourceFile:
         return self._code
 
     def release(self) -> None:
-        """Give up the tree, which takes most of the room, and with it the nodes that the lowered code refers to."""
+        """Give up the trees, which take most of the room, and with them the nodes that the lowered code refers to."""
+        for body in self._bodies:
+            body.forget()
+        self._bodies = []
         if self._code is None or self._tree is None:
             return
         give_up(self._code.walk_lowered(), self._gone)
@@ -204,7 +209,7 @@ def parse_source(data: bytes, shown: str) -> SourceFile:
             raise SourceError(error.message, at.line, at.column, error.code, at.cell) from error
     text, encoding = decode(data)
     parse = functools.partial(_parse, encoding=encoding)
-    tree = python_tree(text)
+    tree = file_tree(text)
     if tree is not None:
         outline = Outline(text, tree, parse)
         try:

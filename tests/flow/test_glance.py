@@ -79,6 +79,30 @@ def test_what_is_asked(question: str) -> None:
     assert glance(code).asked == by_events(code).asked
 
 
+def test_what_is_bound() -> None:
+    code = only(
+        """\
+def f(x):
+    try:
+        (a for b in x if (c := b))
+    except Error as d:
+        lambda e: (g := e)
+    match x:
+        case {"k": h, **i} | [h, *i] as j:
+            del k
+    class L(m := x):
+        n = 1
+    global o
+    o, p[q], r.s = x
+    t: int
+    return lambda: {u: v for u, v in x}
+"""
+    )
+    assert glance(code).bound == by_events(code).bound
+    assert {"c", "d", "h", "i", "j", "k", "L", "m", "t"} <= glance(code).bound
+    assert not {"a", "b", "e", "g", "n", "o", "p", "q", "r", "u", "v"} & glance(code).bound
+
+
 @pytest.mark.parametrize("text", ["def f():\n    yield 1\n", "def f():\n    x = yield\n    return x\n"])
 def test_a_generator(text: str) -> None:
     assert glance(only(text)).yields

@@ -9,21 +9,18 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torchmode_lint.flow import events as ev
-from torchmode_lint.python_parser import python_tree
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
 
 QUESTIONS = frozenset({"isinstance", "issubclass"})
-_HEAD = "async def _():\n"
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _DISPLAYS = (ast.Tuple, ast.List, ast.Set)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_Parts: TypeAlias = "Iterable[ast.AST | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,8 @@ class Glance:
 def glance(code: Code) -> Glance:
     """What a code object mentions, found out once."""
     if code.glance is None:
-        tree = python_tree(_HEAD + code.text) if code.text else None
-        code.glance = _of_events(code) if tree is None else _of_tree(tree, {one.name for one in code.parameters})
+        body = None if code.body is None else code.body.statements
+        code.glance = _of_events(code) if body is None else _of_body(body, {one.name for one in code.parameters})
     found = code.glance
     assert isinstance(found, Glance)
     return found
@@ -119,47 +116,175 @@ def _of_events(code: Code) -> Glance:
     )
 
 
-def _of_tree(tree: ast.Module, parameters: set[str]) -> Glance:
-    (function,) = tree.body
-    assert isinstance(function, ast.AsyncFunctionDef)
-    names: list[tuple[str, bool]] = []
-    asked: Counter[str] = Counter()
-    writes: set[str] = set()
-    dropped: set[str] = set()
-    size = 0
-    pending: list[ast.AST] = list(reversed(function.body))
+def _of_body(body: list[ast.stmt], parameters: set[str]) -> Glance:
+    seen = _Seen()
+    pending: list[ast.AST | None] = list(reversed(body))
     while pending:
         node = pending.pop()
-        size += isinstance(node, (ast.expr, ast.alias))
-        match node:
-            case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
-                names.append((_dotted(node), False))
-            case ast.Attribute(attr=name, ctx=ast.Store()):
-                writes.add(name)
-            case ast.Call(func=func, args=arguments, keywords=keywords):
-                called = _dotted(func)
-                names.append((called, True))
-                if called in QUESTIONS:
-                    of = [_value(one) for one in (*arguments, *(one.value for one in keywords))]
-                    of += [_value(part) for one in of if isinstance(one, _DISPLAYS) for part in one.elts]
-                    asked.update(_dotted(one) for one in of if isinstance(one, (ast.Name, ast.Attribute)))
-            case ast.AugAssign(target=ast.Name() | ast.Attribute() as target):
-                names.append((_dotted(target), False))
-            case ast.Expr(value=ast.Call(func=func)):
-                dropped.add(_dotted(func).rpartition(".")[2])
-        pending += _evaluated(node)
-    bound = (parameters | set(_bound(function.body))) - set(_declared(function.body))
-    yields = _yields(function.body)
-    each = {name: name for name in names}  # one of those that are alike
+        if node is None:
+            seen.leave()
+        else:
+            pending += seen.parts(node)
+    each = {name: name for name in seen.names}  # one of those that are alike
     return Glance(
-        tuple([each[name] for name in names]),
-        asked,
-        frozenset(writes),
-        frozenset(dropped),
-        frozenset(bound),
-        size,
-        yields,
+        tuple([each[name] for name in seen.names]),
+        seen.asked,
+        frozenset(seen.writes),
+        frozenset(seen.dropped),
+        frozenset((parameters | seen.bound) - seen.declared),
+        seen.size,
+        seen.yields,
     )
+
+
+class _Seen:
+    """What has been seen of the body of a function; `parts` are the nodes to go on with, None where a scope ends."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, bool]] = []
+        self.asked: Counter[str] = Counter()
+        self.writes: set[str] = set()
+        self.dropped: set[str] = set()
+        self.bound: set[str] = set()
+        self.declared: set[str] = set()  # to be others'
+        self.size = 0
+        self.yields = False
+        self._around: list[bool] = []  # for each inner scope around, whether it is a comprehension's
+
+    def parts(self, node: ast.AST) -> _Parts:
+        self.size += isinstance(node, (ast.expr, ast.alias))
+        way = _WAYS.get(type(node))
+        return _children(node) if way is None else way(self, node)
+
+    def leave(self) -> None:
+        self._around.pop()
+
+    def _bind(self, name: str | None) -> None:
+        if name is not None and not self._around:
+            self.bound.add(name)
+
+    def _scope(self, outside: Iterable[ast.AST], inside: Iterable[ast.AST], *, comprehension: bool = False) -> _Parts:
+        self._around.append(comprehension)
+        return (*outside, None, *inside)
+
+    def _name(self, node: ast.Name) -> _Parts:
+        if isinstance(node.ctx, ast.Load):
+            self.names.append((sys.intern(node.id), False))
+        else:
+            self._bind(node.id)
+        return ()
+
+    def _attribute(self, node: ast.Attribute) -> _Parts:
+        if isinstance(node.ctx, ast.Load):
+            self.names.append((_dotted(node), False))
+        elif isinstance(node.ctx, ast.Store):
+            self.writes.add(node.attr)
+        return (node.value,)
+
+    def _call(self, node: ast.Call) -> _Parts:
+        called = _dotted(node.func)
+        arguments = [*node.args, *(one.value for one in node.keywords)]
+        self.names.append((called, True))
+        if called in QUESTIONS:
+            of = [_value(one) for one in arguments]
+            of += [_value(part) for one in of if isinstance(one, _DISPLAYS) for part in one.elts]
+            self.asked.update(_dotted(one) for one in of if isinstance(one, (ast.Name, ast.Attribute)))
+        return (node.func, *arguments)
+
+    def _expression(self, node: ast.Expr) -> _Parts:
+        if isinstance(node.value, ast.Call):
+            self.dropped.add(_dotted(node.value.func).rpartition(".")[2])
+        return (node.value,)
+
+    def _augmented(self, node: ast.AugAssign) -> _Parts:
+        if isinstance(node.target, (ast.Name, ast.Attribute)):
+            self.names.append((_dotted(node.target), False))
+        return (node.target, node.value)
+
+    def _annotated(self, node: ast.AnnAssign) -> _Parts:
+        if node.value is not None:
+            return (node.target, node.value)
+        if isinstance(node.target, ast.Name):
+            self._bind(node.target.id)
+        return ()
+
+    def _walrus(self, node: ast.NamedExpr) -> _Parts:
+        if all(self._around):
+            self.bound.add(node.target.id)
+        return (node.target, node.value)
+
+    def _alias(self, node: ast.alias) -> _Parts:
+        self._bind(node.asname or node.name.partition(".")[0])
+        return ()
+
+    def _catching(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar) -> _Parts:
+        self._bind(node.name)
+        return _children(node)
+
+    def _mapping(self, node: ast.MatchMapping) -> _Parts:
+        self._bind(node.rest)
+        return _children(node)
+
+    def _declaration(self, node: ast.Global | ast.Nonlocal) -> _Parts:
+        if not self._around:
+            self.declared.update(node.names)
+        return ()
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Parts:
+        self._bind(node.name)
+        return self._scope((*node.decorator_list, *_defaults(node.args)), node.body)
+
+    def _lambda(self, node: ast.Lambda) -> _Parts:
+        return self._scope(_defaults(node.args), (node.body,))
+
+    def _class(self, node: ast.ClassDef) -> _Parts:
+        self._bind(node.name)
+        bases = (*node.bases, *(one.value for one in node.keywords))
+        return self._scope((*node.decorator_list, *bases), node.body)
+
+    def _comprehension(self, node: ast.expr) -> _Parts:
+        return self._scope((), _children(node), comprehension=True)
+
+    def _yield(self, node: ast.Yield | ast.YieldFrom) -> _Parts:
+        self.yields = self.yields or not self._around
+        return () if node.value is None else (node.value,)
+
+
+_WAYS: dict[type[ast.AST], Callable[[_Seen, Any], _Parts]] = {
+    ast.Name: _Seen._name,
+    ast.Attribute: _Seen._attribute,
+    ast.Constant: lambda *_: (),
+    ast.Call: _Seen._call,
+    ast.Expr: _Seen._expression,
+    ast.AugAssign: _Seen._augmented,
+    ast.AnnAssign: _Seen._annotated,
+    ast.NamedExpr: _Seen._walrus,
+    ast.alias: _Seen._alias,
+    ast.FunctionDef: _Seen._function,
+    ast.AsyncFunctionDef: _Seen._function,
+    ast.Lambda: _Seen._lambda,
+    ast.ClassDef: _Seen._class,
+    **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), _Seen._comprehension),
+    **dict.fromkeys((ast.ExceptHandler, ast.MatchAs, ast.MatchStar), _Seen._catching),
+    ast.MatchMapping: _Seen._mapping,
+    **dict.fromkeys((ast.Yield, ast.YieldFrom), _Seen._yield),
+    **dict.fromkeys((ast.Global, ast.Nonlocal), _Seen._declaration),
+}
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[ast.expr]:
+    return (one for one in (*arguments.defaults, *arguments.kw_defaults) if one is not None)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
 
 
 def _dotted(node: ast.AST) -> str:
@@ -176,58 +301,3 @@ def _value(node: ast.expr) -> ast.expr:
     while isinstance(node, (ast.NamedExpr, ast.Starred)):
         node = node.value
     return node
-
-
-def _evaluated(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node, without annotations."""
-    if isinstance(node, ast.AnnAssign):
-        if node.value is not None:
-            yield from (node.target, node.value)
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        yield from (*node.decorator_list, *node.args.defaults, *(one for one in node.args.kw_defaults if one))
-        yield from node.body
-    else:
-        yield from ast.iter_child_nodes(node)
-
-
-def _bound(nodes: list[ast.stmt]) -> Iterator[str]:
-    """The names that are bound in the scope of some statements."""
-    pending: list[ast.AST] = list(nodes)
-    while pending:
-        node = pending.pop()
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.alias(name=name, asname=other):
-                yield other or name.partition(".")[0]
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
-        if isinstance(node, _COMPREHENSIONS):
-            yield from (one.target.id for one in ast.walk(node) if isinstance(one, ast.NamedExpr))
-        elif not isinstance(node, _SCOPES):
-            pending += ast.iter_child_nodes(node)
-
-
-def _yields(nodes: list[ast.stmt]) -> bool:
-    """Whether a function with these statements is a generator."""
-    pending: list[ast.AST] = list(nodes)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (ast.Yield, ast.YieldFrom)):
-            return True
-        if not isinstance(node, (*_SCOPES, *_COMPREHENSIONS)):
-            pending += ast.iter_child_nodes(node)
-    return False
-
-
-def _declared(nodes: list[ast.stmt]) -> Iterator[str]:
-    """The names that a function declares to be others'."""
-    pending: list[ast.AST] = list(nodes)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            yield from node.names
-        if isinstance(node, ast.stmt) and not isinstance(node, _SCOPES):
-            pending += ast.iter_child_nodes(node)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import libcst
 
     from torchmode_lint.flow.events import Call, Enter, Event, Register
+    from torchmode_lint.flow.outline import Body
 
 
 @dataclass(slots=True, eq=False)
@@ -122,7 +123,7 @@ class Code:
     registers read in another block than the one that wrote them: only these need to live in a state
     between blocks. `codes` are the codes made directly inside, in order.
 
-    What is inside a function may be `put_off`: it is lowered when it is asked for. `text` is its body.
+    What is inside a function may be `put_off`: it is lowered when it is asked for.
     """
 
     kind: str
@@ -141,7 +142,7 @@ class Code:
     decorators: tuple[str, ...] = ()
     named: tuple[tuple[str, Call | None], ...] | None = None  # the names in it, once somebody has looked for them
     _lower: Callable[[], None] | None = None
-    _text: Callable[[], str] | None = None
+    body: Body | None = None  # of a function that is, or was, put off
     glance: object = None  # what is mentioned in it, once somebody has looked
 
     def __repr__(self) -> str:
@@ -156,11 +157,11 @@ class Code:
         lower()
         return getattr(self, name)
 
-    def put_off(self, lower: Callable[[], None], text: Callable[[], str]) -> None:
+    def put_off(self, lower: Callable[[], None], body: Body) -> None:
         """Leave what is inside to `lower`."""
         for name in _INSIDE:
             delattr(self, name)
-        self._lower, self._text = lower, text
+        self._lower, self.body = lower, body
 
     @property
     def is_put_off(self) -> bool:
@@ -169,7 +170,7 @@ class Code:
     @property
     def text(self) -> str:
         """The body of a function that is, or was, put off; nothing of others."""
-        return "" if self._text is None else self._text()
+        return "" if self.body is None else self.body.text
 
     @property
     def node(self) -> libcst.CSTNode:

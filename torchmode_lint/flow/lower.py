@@ -87,7 +87,7 @@ class Lowering:
             self._pending.append((code, part, body))
         else:
             assert self.outline is not None
-            code.put_off(partial(self._fill, code, part, number), partial(self.outline.text_of, number))
+            code.put_off(partial(self._fill, code, part, number), self.outline.bodies[number])
         return code
 
     def run(self, code: Code, part: Part, body: Callable[[Builder], None]) -> None:
@@ -112,7 +112,7 @@ class Lowering:
     def _fill(self, code: Code, part: Part, number: int) -> None:
         """Lower a function whose body was left out of the outline."""
         assert self.outline is not None
-        body = self.outline.body(number)
+        body = self.outline.parsed(number)
         self.run(code, part, lambda b: suite(b, body))
         self.run_pending()
         self.settle(part)

@@ -13,12 +13,45 @@ from typing import TypeAlias
 
 import libcst as cst
 
+from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import SourceError, line_starts
 
 _HEAD = "def _():\n"
 _UNREADABLE = "def _():\n    raise\n"  # of a function that libcst cannot read: nothing is known of what comes after it
 
+_ASYNC_HEAD = f"async {_HEAD}"
+
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Body:
+    """What a number stands for: the body of `function`, from `start` to `end` in the text of the file."""
+
+    __slots__ = ("_end", "_start", "_statements", "_whole", "is_async")
+
+    def __init__(self, whole: str, start: int, end: int, function: _Function) -> None:
+        self._whole = whole
+        self._start = start
+        self._end = end
+        self._statements: list[ast.stmt] | None = function.body
+        self.is_async = isinstance(function, ast.AsyncFunctionDef)
+
+    @property
+    def text(self) -> str:
+        """The lines of the body."""
+        return self._whole[self._start : self._end]
+
+    @property
+    def statements(self) -> list[ast.stmt] | None:
+        """What Python's own parser sees there; None where it refuses it."""
+        if self._statements is not None:
+            return self._statements
+        tree = python_tree(_ASYNC_HEAD + self.text)
+        return None if tree is None else tree.body[0].body  # type: ignore[attr-defined]  # that of the function
+
+    def forget(self) -> None:
+        """Give up the trees, which take room, until they are asked for."""
+        self._statements = None
 
 
 class Outline:
@@ -27,12 +60,12 @@ class Outline:
     `parse` makes one of libcst's of such a text, or raises SourceError.
     """
 
-    __slots__ = ("_bodies", "_parse", "_whole", "text")
+    __slots__ = ("_parse", "_whole", "bodies", "text")
 
     def __init__(self, text: str, tree: ast.Module, parse: Callable[[str], cst.Module]) -> None:
         self._parse = parse
         self._whole = text
-        self._bodies: list[tuple[int, int, bool]] = []  # from where to where, and whether of an async function
+        self.bodies: list[Body] = []
         self.text = "".join(self._written(tree))
 
     def tree(self) -> cst.Module:
@@ -45,16 +78,11 @@ class Outline:
                 return int(number)
         return None
 
-    def text_of(self, number: int) -> str:
-        """The lines that a number stands for."""
-        start, end, _ = self._bodies[number]
-        return self._whole[start:end]
-
-    def body(self, number: int) -> cst.BaseSuite:
-        """What a number stands for."""
-        is_async = self._bodies[number][2]
+    def parsed(self, number: int) -> cst.BaseSuite:
+        """What a number stands for, by libcst."""
+        body = self.bodies[number]
         try:
-            tree = self._parse("async " * is_async + _HEAD + self.text_of(number))
+            tree = self._parse((_ASYNC_HEAD if body.is_async else _HEAD) + body.text)
         except SourceError:
             tree = self._parse(_UNREADABLE)
         (function,) = tree.body
@@ -73,9 +101,9 @@ class Outline:
                 continue  # on the line of the head, or on the last of it
             indent = text[: len(text) - len(text.lstrip())]
             yield self._whole[written:start]
-            yield f"{indent}{len(self._bodies)}\n"
+            yield f"{indent}{len(self.bodies)}\n"
             written = end
-            self._bodies.append((start, end, isinstance(function, ast.AsyncFunctionDef)))
+            self.bodies.append(Body(self._whole, start, end, function))
         yield self._whole[written:]
 
 

@@ -15,7 +15,7 @@ import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from libcst.metadata.position_provider import PositionProvidingCodegenState
 
-from torchmode_lint.python_parser import python_tree
+from torchmode_lint.python_parser import file_tree
 
 
 class Places:
@@ -78,7 +78,7 @@ def _height(decorator: cst.Decorator) -> int:
 
 def _starts(tree: cst.Module, text: str) -> list[int]:
     """The line on which each statement begins, by Python's parser; nothing where it does not see the same."""
-    own = python_tree(text)
+    own = file_tree(text)
     if own is None:
         return []
     lines = [statement.lineno for statement in own.body]
