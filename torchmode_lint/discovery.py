@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import pathspec
+if TYPE_CHECKING:
+    import pathspec
 
 LeftOut: TypeAlias = "Callable[[Path, bool], bool]"
 
@@ -148,6 +149,8 @@ def _ignores_in(folder: Path) -> tuple[_Ignore, ...]:
         lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ()
+    import pathspec  # where there is something to ignore
+
     # To the library, unlike to git, `data/**` speaks of `data/` itself too.
     patterns = [line + "/*" if line.endswith("/**") else line for line in lines if _is_pattern(line)]
     return (_Ignore(folder, pathspec.GitIgnoreSpec.from_lines(patterns)),)
@@ -155,6 +158,8 @@ def _ignores_in(folder: Path) -> tuple[_Ignore, ...]:
 
 def _is_pattern(line: str) -> bool:
     """Git passes over lines that are no patterns; the library refuses them."""
+    import pathspec
+
     try:
         pathspec.GitIgnoreSpec.from_lines([line])
     except (ValueError, re.error):
