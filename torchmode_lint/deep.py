@@ -13,7 +13,7 @@ T = TypeVar("T")
 _HERE = threading.local()
 _STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: deep nesting takes what it needs of it
 _RECURSION_LIMIT = 20_000
-_COLLECTIONS = (400_000, 20, 100)  # next to nothing of an analysis is garbage in cycles: look for it seldom
+_COLLECTIONS = (600_000, 20, 100)
 
 
 def on_deep_stack(work: Callable[[], T]) -> T:
@@ -35,7 +35,7 @@ def on_deep_stack(work: Callable[[], T]) -> T:
     limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK_BYTES)
     collections = gc.get_threshold()
     sys.setrecursionlimit(max(limit, _RECURSION_LIMIT))
-    gc.set_threshold(*_COLLECTIONS)
+    collect_seldom()
     try:
         threading.Thread(target=run, name="torchmode-lint", daemon=True).start()
         return outcome.result()
@@ -43,6 +43,11 @@ def on_deep_stack(work: Callable[[], T]) -> T:
         gc.set_threshold(*collections)
         threading.stack_size(size)
         sys.setrecursionlimit(limit)
+
+
+def collect_seldom() -> None:
+    """Look for garbage in cycles seldom: next to nothing of an analysis is."""
+    gc.set_threshold(*_COLLECTIONS)
 
 
 def is_deep() -> bool:
