@@ -469,8 +469,16 @@ _MAKING = frozenset(
 )
 
 
+_PRIVATE = re.compile(r"\._(?!_)\w*$")
+
+
 def may_make_modules(name: str) -> bool:
-    """Whether an external name is of a module, of what makes or owns some, or of a namespace with such names."""
+    """Whether an external name is of a module, of what makes or owns some, or of a namespace with such names.
+
+    Private names of libraries are not: they are bases to inherit from, and constants.
+    """
+    if _PRIVATE.search(name):
+        return False
     return (_PREFIXES.get(f"{name}.") or effect_of(name)) in _MAKING
 
 

@@ -225,6 +225,8 @@ class Codes:
                         case r.Mapping(element, pairs):
                             held = (element, *(value for _, value in pairs))
                             found = not deep and any(self._of_modules(value, deep=True) for value in held)
+                        case r.Instance(cls):
+                            found = self._may_hold_modules(cls)
                         case _:
                             found = record is not None
                 case _:
@@ -232,6 +234,12 @@ class Codes:
             if found:
                 return True
         return False
+
+    def _may_hold_modules(self, cls: Class) -> bool:
+        """Whether an object of a class that is no module may have some, by the text of the file of the class."""
+        loaded = self.scopes.get(cls.code.file.scope)
+        mentions = self.loader.project.mentions
+        return loaded is None or mentions(loaded.path, _MODULES) or mentions(loaded.path, PROTOCOL)
 
     def _may_be_of_modules(self, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
         """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""

@@ -108,7 +108,7 @@ def _given_dependence(frame: Frame, arguments: Arguments) -> Truth:
                 case v.Const() | v.Tensor() | v.Tup():
                     continue
                 case Obj(identity) if isinstance(record := frame.state.heap.get(identity), r.Module):
-                    answers.add(modes.dependence_of(frame, record))
+                    answers.add(modes.dependence_of(frame.run.lookup, record))
                 case Obj(identity) if isinstance(frame.state.heap.get(identity), (r.Sequence, r.Mapping)):
                     continue
                 case _:

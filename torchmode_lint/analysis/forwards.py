@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torchmode_lint import torch_api as api
@@ -19,6 +20,7 @@ from torchmode_lint.protocol import GradMode, Graph, Truth
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
+    from torchmode_lint.analysis.dependence import Lookup
     from torchmode_lint.analysis.frame import Frame
     from torchmode_lint.flow.events import Event
 
@@ -55,7 +57,8 @@ def forward(
                 event=event,
                 context=frame.context,
                 identity=identity,
-                module=replace(record, dependent=_dependence(frame, identity, record)),
+                module=record,
+                depends=partial(_dependence, frame.run.lookup, record, _whole(frame, identity)),
                 grad=grad,
                 grad_why=frame.state.grad_why,
                 turn=frame.state.turn(),
@@ -176,13 +179,17 @@ def _shaped(frame: Frame, whole: Tensor, output: Output, behind: dict[str, froze
     return v.just(replace(part, must=must, leaf=Truth.NO, grad=Truth.YES, exact=True) if must else part)
 
 
-def _dependence(frame: Frame, identity: Identity, record: r.Module) -> Truth:
-    """Whether the module depends on the mode; a part of one that does not, does not either."""
-    found = modes.dependence_of(frame, record)
-    if found is Truth.MAYBE and isinstance(identity, Path):
-        whole = frame.state.heap.get(identity.base)
-        if isinstance(whole, r.Module) and whole.cls is not None and modes.dependence_of(frame, whole) is Truth.NO:
-            return Truth.NO
+def _whole(frame: Frame, identity: Identity) -> r.Module | None:
+    """The module of one of the project's classes that something is a part of."""
+    whole = frame.state.heap.get(identity.base) if isinstance(identity, Path) else None
+    return whole if isinstance(whole, r.Module) and whole.cls is not None else None
+
+
+def _dependence(lookup: Lookup, record: r.Module, whole: r.Module | None) -> Truth:
+    """Whether a module depends on the mode; a part of one that does not, does not either."""
+    found = modes.dependence_of(lookup, record)
+    if found is Truth.MAYBE and whole is not None and modes.dependence_of(lookup, whole) is Truth.NO:
+        return Truth.NO
     return found
 
 

@@ -21,6 +21,7 @@ from torchmode_lint.protocol import Gradients, Mode, Truth
 from torchmode_lint.torch_api import Effect, effect_of
 
 if TYPE_CHECKING:
+    from torchmode_lint.analysis.dependence import Lookup
     from torchmode_lint.analysis.frame import Frame
     from torchmode_lint.flow.cfg import Block, Code
     from torchmode_lint.flow.events import Event
@@ -166,23 +167,25 @@ def blur_mode(frame: Frame, identity: Identity) -> None:
         frame.state.heap[identity] = replace(record, grads=Gradients.ENTRY)
 
 
-def dependence_of(frame: Frame, record: r.Module) -> Truth:
+def dependence_of(lookup: Lookup, record: r.Module) -> Truth:
     """Whether the module computes differently by mode, its class followed."""
     if record.cls is None:
         return record.dependent
     if evaluates_itself(record.cls):
         return Truth.NO
-    own = Truth.NO if record.rateless else own_dependence(record.cls, frame.run.lookup)
+    own = Truth.NO if record.rateless else own_dependence(record.cls, lookup)
     return own if own is Truth.NO and record.dependent is Truth.NO else dependence(record.cls, own)
 
 
 def in_effect(frame: Frame, record: r.Module) -> r.Module:
     """The module in the mode that its result depends on: where no layer of its own does, that of its parts."""
-    deciding = [] if _has_own_layers(frame, record) else list(_deciding(frame, record))
+    if not record.parts or _has_own_layers(frame, record):
+        return record
+    deciding = list(_deciding(frame, record))
     if not deciding:
         return record
     training = [part for part in deciding if part.mode is Mode.TRAIN] or deciding
-    sure = any(dependence_of(frame, part) is Truth.YES for part in training)
+    sure = any(dependence_of(frame.run.lookup, part) is Truth.YES for part in training)
     return replace(
         record,
         mode=reduce(or_, (part.mode for part in training)),
@@ -204,7 +207,7 @@ def _deciding(frame: Frame, record: r.Module) -> Iterator[r.Module]:
         seen.add(at)
         if part.parts and not _has_own_layers(frame, part):
             pending += part.parts
-        elif dependence_of(frame, part) is not Truth.NO:
+        elif dependence_of(frame.run.lookup, part) is not Truth.NO:
             yield part
 
 
@@ -231,7 +234,7 @@ def adopt(frame: Frame, identity: Identity, value: Value) -> None:
         whole,
         parts=whole.parts | frozenset(parts),
         frozen=Truth.MAYBE if thaws else whole.frozen,
-        dependent=strongest({whole.dependent, *(dependence_of(frame, part) for part in parts.values())}),
+        dependent=strongest({whole.dependent, *(dependence_of(frame.run.lookup, part) for part in parts.values())}),
     )
 
 

@@ -69,7 +69,7 @@ def _container(frame: Frame, event: Event, name: str, arguments: Arguments) -> V
             elif isinstance(atom, v.Anything):
                 answers.add(Truth.MAYBE)
     records = [modes.ensure_module(frame, part) for part in parts]
-    answers.update(modes.dependence_of(frame, part) for part in records)
+    answers.update(modes.dependence_of(frame.run.lookup, part) for part in records)
     frozen = {part.frozen for part in records}
     record = r.Module(
         Mode.TRAIN,

@@ -14,7 +14,7 @@ that nobody in the file calls and from which a diagnostic about modes came, `wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,6 +54,7 @@ class Forward:
     context: Context
     identity: Identity
     module: Module
+    depends: Callable[[], Truth]
     grad: GradMode
     grad_why: Points
     turn: int
@@ -70,6 +71,11 @@ class Forward:
     @property
     def key(self) -> Key:
         return Key(self.event, self.context)
+
+    @property
+    def dependent(self) -> Truth:
+        """Whether the module computes differently by mode, which takes a look at all its layers."""
+        return self.depends()
 
 
 @dataclass(frozen=True, slots=True)

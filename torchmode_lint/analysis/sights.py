@@ -106,7 +106,7 @@ def _known(
         records = [modes.module_of(frame, one) or frame.state.heap.get(one) for one in objects]
         if records and all(isinstance(one, r.Module) for one in records):
             modules = [one for one in records if isinstance(one, r.Module)]
-            if any(modes.dependence_of(frame, one) is not Truth.NO for one in modules):
+            if any(modes.dependence_of(frame.run.lookup, one) is not Truth.NO for one in modules):
                 of_modules.append((str(name), reduce(or_, (one.mode for one in modules))))
         elif records and all(isinstance(one, r.Optimizer) for one in records):
             optimizers = [one for one in records if isinstance(one, r.Optimizer)]

@@ -82,7 +82,7 @@ from torchmode_lint.rule import Rule
 
 def check(program: Program) -> Iterator[Diagnostic]:
     for group in evaluation.groups(program):
-        broken = [f for f in group if f.module.mode is Mode.TRAIN and f.module.dependent is not Truth.NO]
+        broken = [f for f in group if f.module.mode is Mode.TRAIN and f.dependent is not Truth.NO]
         if not broken:
             yield from _in_one_mode(program, group)
             continue
@@ -96,7 +96,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
             confidence = Confidence.POSSIBLE  # a loss of what is being trained, computed to be looked at
         if not all(map(evaluation.grad_is_off, broken)) and evaluation.has_adversary(program, broken[0]):
             confidence = Confidence.POSSIBLE
-        if len(broken) < len(group) or any(f.module.dependent is not Truth.YES for f in broken):
+        if len(broken) < len(group) or any(f.dependent is not Truth.YES for f in broken):
             confidence = min(confidence, Confidence.LIKELY)
         first = broken[0]
         if first.exported:
@@ -121,7 +121,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
 
 def _in_one_mode(program: Program, group: list[Forward]) -> Iterator[Diagnostic]:
     """A module that nobody in sight switches is trained, and evaluated without gradients, in one and the same mode."""
-    if not all(_untouched(f) and evaluation.grad_is_off(f) and f.module.dependent is not Truth.NO for f in group):
+    if not all(_untouched(f) and evaluation.grad_is_off(f) and f.dependent is not Truth.NO for f in group):
         return
     first = group[0]
     trained = evaluation.training_of(program, first)
@@ -133,7 +133,7 @@ def _in_one_mode(program: Program, group: list[Forward]) -> Iterator[Diagnostic]
         *place,
         f"{evaluation.spoken(first)} is evaluated in the mode that it is trained in: "
         "call `eval()` on it before this forward, and `train()` before it is trained again",
-        Confidence.LIKELY if first.module.dependent is Truth.YES else Confidence.POSSIBLE,
+        Confidence.LIKELY if first.dependent is Truth.YES else Confidence.POSSIBLE,
         [
             evaluation.here(program, trained[0], "trained here"),
             *program.call_notes(first.context),

@@ -157,12 +157,12 @@ def _in_any_mode(program: Program, group: list[Forward]) -> Diagnostic | None:
 
 def _is_indifferent(f: Forward) -> bool:
     return (
-        f.module.dependent is Truth.NO
-        and f.module.frozen is Truth.NO
+        f.module.frozen is Truth.NO
         and GradMode.OFF not in f.grad
         and f.inputs_grad is not Truth.YES
         and not f.by_method
         and not f.exported
+        and f.dependent is Truth.NO
     )
 
 

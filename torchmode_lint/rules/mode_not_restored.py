@@ -90,9 +90,9 @@ def check(program: Program) -> Iterator[Diagnostic]:
         left_over = [graph for graph in graphs if graph.mode is Mode.EVAL]
         if found is None or not left_over or not _trained_before(graphs):
             continue
-        if found.module.dependent is Truth.NO or found.module.frozen is Truth.YES:
+        if found.module.frozen is Truth.YES or found.dependent is Truth.NO:
             continue
-        sure = found.module.dependent is Truth.YES and _always(graphs)
+        sure = _always(graphs) and found.dependent is Truth.YES
         causes = frozenset().union(*(graph.why for graph in left_over))
         if not program.concerns(found.context, causes):
             continue
