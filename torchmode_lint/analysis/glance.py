@@ -164,6 +164,7 @@ class _Seen:
             self.bound.add(name)
 
     def _scope(self, outside: Iterable[ast.AST], inside: Iterable[ast.AST], *, comprehension: bool = False) -> _Parts:
+        """A scope begins, whose nodes come first."""
         self._around.append(comprehension)
         return (*outside, None, *inside)
 
