@@ -17,9 +17,8 @@ from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import SourceError, line_starts
 
 _HEAD = "def _():\n"
-_UNREADABLE = "def _():\n    raise\n"  # of a function that libcst cannot read: nothing is known of what comes after it
-
 _ASYNC_HEAD = f"async {_HEAD}"
+_UNREADABLE = f"{_HEAD}    raise\n"  # of a function that libcst cannot read: nothing is known of what comes after it
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
