@@ -469,7 +469,7 @@ _MAKING = frozenset(
 )
 
 
-_PRIVATE = re.compile(r"\._(?!_)\w*$")
+_PRIVATE_NAME = re.compile(r"\._(?!_)\w*$")
 
 
 def may_make_modules(name: str) -> bool:
@@ -477,7 +477,7 @@ def may_make_modules(name: str) -> bool:
 
     Private names of libraries are not: they are bases to inherit from, and constants.
     """
-    if _PRIVATE.search(name):
+    if _PRIVATE_NAME.search(name):
         return False
     return (_PREFIXES.get(f"{name}.") or effect_of(name)) in _MAKING
 

@@ -238,8 +238,9 @@ class Codes:
     def _may_hold_modules(self, cls: Class) -> bool:
         """Whether an object of a class that is no module may have some, by the text of the file of the class."""
         loaded = self.scopes.get(cls.code.file.scope)
-        mentions = self.loader.project.mentions
-        return loaded is None or mentions(loaded.path, _MODULES) or mentions(loaded.path, PROTOCOL)
+        if loaded is None or loaded.source.cells is not None:
+            return True
+        return any(self.loader.project.mentions(loaded.path, words) for words in (_MODULES, PROTOCOL))
 
     def _may_be_of_modules(self, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
         """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""
