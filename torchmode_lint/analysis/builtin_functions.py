@@ -16,7 +16,7 @@ from torchmode_lint.analysis.iteration import SLICE, elements, item
 from torchmode_lint.analysis.values import Const, Expression, Obj, Tensor, Tup, Value
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
-from torchmode_lint.torch_api import Effect
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame

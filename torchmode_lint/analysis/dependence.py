@@ -14,7 +14,8 @@ from torchmode_lint.analysis.mentions import named_callees
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
-from torchmode_lint.torch_api import Effect, effect_of
+from torchmode_lint.torch_api import effect_of
+from torchmode_lint.torch_effects import Effect
 from torchmode_lint.torch_methods import SWITCHES
 
 if TYPE_CHECKING:

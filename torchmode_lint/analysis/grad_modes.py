@@ -13,7 +13,7 @@ from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Identity, Obj, Value
 from torchmode_lint.protocol import GradMode, Truth
-from torchmode_lint.torch_api import Effect
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame

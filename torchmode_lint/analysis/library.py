@@ -32,7 +32,8 @@ from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Obj, Path, Tup, Value
 from torchmode_lint.flow.events import Variable
 from torchmode_lint.protocol import GradMode, Truth
-from torchmode_lint.torch_api import Effect, effect_of
+from torchmode_lint.torch_api import effect_of
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.glance import Glance, dotted_names, glance
 from torchmode_lint.flow import events as ev
-from torchmode_lint.torch_api import Effect, effect_of, told_moves
+from torchmode_lint.torch_api import effect_of, told_moves
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code

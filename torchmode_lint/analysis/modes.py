@@ -18,7 +18,8 @@ from torchmode_lint.analysis.values import Identity, Obj, Path, Value
 from torchmode_lint.flow.cfg import Next
 from torchmode_lint.flow.events import Call, SetAttribute
 from torchmode_lint.protocol import Gradients, Mode, Truth
-from torchmode_lint.torch_api import Effect, effect_of
+from torchmode_lint.torch_api import effect_of
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.dependence import Lookup

@@ -16,7 +16,7 @@ from torchmode_lint.analysis.dependence import strongest
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Obj, Param, Tensor, Value
 from torchmode_lint.protocol import Gradients, Mode, Truth
-from torchmode_lint.torch_api import Effect
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame

@@ -15,7 +15,7 @@ from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.values import Func, Tensor, Value
 from torchmode_lint.protocol import Truth
-from torchmode_lint.torch_api import Effect
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame

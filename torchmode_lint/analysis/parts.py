@@ -14,7 +14,8 @@ from torchmode_lint.analysis.dependence import constants, dependence, layer_depe
 from torchmode_lint.analysis.glance import dotted_names
 from torchmode_lint.flow import events as ev
 from torchmode_lint.protocol import Truth
-from torchmode_lint.torch_api import Effect, effect_of
+from torchmode_lint.torch_api import effect_of
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code

@@ -15,7 +15,8 @@ from torchmode_lint.analysis.frame import Arguments
 from torchmode_lint.analysis.program import NoEffect
 from torchmode_lint.analysis.values import Obj, Value
 from torchmode_lint.protocol import Mode
-from torchmode_lint.torch_api import Effect, runs_before
+from torchmode_lint.torch_api import runs_before
+from torchmode_lint.torch_effects import Effect
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.frame import Frame
