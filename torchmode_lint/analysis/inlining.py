@@ -122,10 +122,12 @@ def _hide(frame: Frame, entry: State, code: Code) -> dict[Slot, Value]:
 
 def _shown(stash: dict[K, Value], made: set[v.Site]) -> dict[K, Value]:
     """What was hidden from a call, with what the call made anew become older in it."""
-    for slot, value in stash.items():
-        for site in renaming.sites_of(value) & made:
-            value = renaming.renamed(value, site, renaming.older(site))
-        stash[slot] = value
+    for slot, value in stash.items() if made else ():
+        known = renaming.sites_of(value)
+        if not known.isdisjoint(made):
+            for site in known & made:
+                value = renaming.renamed(value, site, renaming.older(site))
+            stash[slot] = value
     return stash
 
 
