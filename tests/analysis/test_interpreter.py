@@ -339,6 +339,14 @@ def test_a_program_analysed_twice_says_the_same_in_the_same_order(path: Path) ->
     assert diagnose(path) == first
 
 
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*/bad.py")), ids=lambda path: path.parent.name)
+def test_what_long_blocks_give_up_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "LONG", 10**9)
+    first = diagnose(path)
+    monkeypatch.setattr(interpreter, "LONG", 0)
+    assert diagnose(path) == first
+
+
 def test_the_seed_of_hashes_changes_nothing() -> None:
     command = ["-m", "torchmode_lint", "check", "--isolated", "--output-format", "json"]
     files = [path.relative_to(ROOT) for path in (*REPEATED, *EXAMPLES.glob("*_wrong.py"))]

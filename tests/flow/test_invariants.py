@@ -7,7 +7,7 @@ from graphs import all_codes, corpus, events_of, reached
 
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
-from torchmode_lint.flow.shared import end_read, reads, writes
+from torchmode_lint.flow.shared import end_read, reads, spent_registers, writes
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +133,18 @@ def test_shared_registers_are_those_read_elsewhere(codes: list[cfg.Code]) -> Non
         elsewhere = {register for register, blocks in readers.items() if blocks - writers[register]}
         assert elsewhere <= code.shared
         assert code.shared <= {register for register in readers if len(writers[register] | readers[register]) > 1}
+
+
+def test_nobody_reads_a_register_that_is_spent(codes: list[cfg.Code]) -> None:
+    given_up = 0
+    for code in codes:
+        for block in code.blocks:
+            gone: set[ev.Register] = set()
+            spent = spent_registers(block, code.shared)
+            for at, event in enumerate(block.events):
+                assert gone.isdisjoint(reads(event)), (code, event)
+                gone -= set(writes(event))
+                gone.update(spent.get(at, ()))
+            assert end_read(block) not in gone and gone.isdisjoint(code.shared)
+            given_up += len(gone)
+    assert given_up > 1000

@@ -23,6 +23,7 @@ from torchmode_lint.analysis.state import Signature, State
 from torchmode_lint.analysis.values import Context, Site
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
+from torchmode_lint.flow.shared import spent_registers
 from torchmode_lint.protocol import Gradients
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
     from torchmode_lint.analysis.sights import Watch
     from torchmode_lint.flow.cfg import Block, Code
-    from torchmode_lint.flow.events import Call
+    from torchmode_lint.flow.events import Call, Register
     from torchmode_lint.source import SourceFile
 
 MAX_PARTITIONS = 8
@@ -43,6 +44,7 @@ MAX_DEPTH = 10
 MIN_STEPS = 2_000  # of one root, however little is left for the file
 MAX_FILE_STEPS = 240_000
 LARGE = 150  # names, objects and attributes: from there on an event costs more than one step
+LONG = 100  # events of a block
 MAX_MEMO = 12
 MAX_SOLVED = 60  # of a code that makes no move of the protocol itself, in one root
 
@@ -277,7 +279,8 @@ class Interpreter(Codes):
     def _run_events(self, activation: Activation, block: Block, frames: list[Frame], weight: int) -> list[Frame]:
         """The paths after all events of a block, each of which costs `weight`; none where it stops at a yield."""
         watch = self.watch if self.recording else None
-        for event in block.events:
+        spent = _spent(activation.context.code, block)
+        for at, event in enumerate(block.events):
             self.steps += weight * len(frames)
             self.spent += weight * len(frames)
             if self.steps > self.allowed or self.spent > MAX_FILE_STEPS:
@@ -291,6 +294,8 @@ class Interpreter(Codes):
                 if watch is not None:
                     watch.see(frame, event)
                 transfer.step(frame, event)
+                for register in spent.get(at, ()):
+                    frame.regs.pop(register, None)
             if any(frame.forks or frame.dead for frame in frames):
                 running = [one for frame in frames for one in (frame, *frame.forks) if not one.dead]
                 for frame in frames:
@@ -313,6 +318,15 @@ class Interpreter(Codes):
             last = next((o for o in reversed(activation.outcomes) if o.block is outcome.block), None)
             if last is not None:
                 last.join(outcome)
+
+
+def _spent(code: Code, block: Block) -> dict[int, list[Register]]:
+    """The registers to give up on the way through a long block, of which each call in it looks through all."""
+    if len(block.events) < LONG:
+        return {}
+    if block.spent is None:
+        block.spent = spent_registers(block, code.shared)
+    return block.spent
 
 
 def _is_local(identity: object) -> bool:

@@ -84,6 +84,7 @@ class Block:
     end: Terminator | None = None
     handlers: tuple[Block, ...] = ()
     loops: tuple[Block, ...] = ()
+    spent: dict[int, list[Register]] | None = None  # once somebody has asked: see `shared.spent_registers`
 
     def successors(self) -> tuple[Block, ...]:
         """Where control goes when no event raises, without the handlers."""

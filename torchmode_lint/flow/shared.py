@@ -1,7 +1,8 @@
-"""Which registers an event reads and writes, and which of a code's must live in states between blocks."""
+"""Which registers an event reads and writes, and how long they live: which of a code's between blocks, too."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -110,3 +111,16 @@ def shared_registers(code: Code) -> frozenset[ev.Register]:
         if last not in written:
             shared.add(last)
     return frozenset(register for register in shared if register is not None)
+
+
+def spent_registers(block: Block, shared: frozenset[ev.Register]) -> dict[int, list[ev.Register]]:
+    """The registers that nobody reads after a statement of a block, by the place of the event that it ends with."""
+    last = {register: at for at, event in enumerate(block.events) for register in (*reads(event), *writes(event))}
+    ends = [at for at, event in enumerate(block.events) if isinstance(event, (ev.Discard, ev.Store))]
+    kept = {*shared, end_read(block)}
+    spent: dict[int, list[ev.Register]] = {}
+    for register, at in last.items():
+        end = bisect_left(ends, at)
+        if register not in kept and end < len(ends):
+            spent.setdefault(ends[end], []).append(register)
+    return spent
