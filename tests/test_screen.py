@@ -53,6 +53,7 @@ def test_without_the_screen_nothing_more_is_found(monkeypatch: pytest.MonkeyPatc
     """Of files that name torch: what the others may mean to the analysis is decided by their imports."""
     left_out = [path for path in _files() if screened(path.read_bytes(), path) is not None]
     monkeypatch.setattr(examine, "screened", lambda *arguments: None)
+    monkeypatch.setattr(examine, "is_worth_a_look", lambda *arguments: True)
     loaders = Loaders()
     assert left_out
     for path in left_out:

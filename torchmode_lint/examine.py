@@ -14,13 +14,14 @@ from torchmode_lint.analysis.loader import Loader
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.sights import sights
+from torchmode_lint.analysis.worth import is_worth_a_look
 from torchmode_lint.diagnostic import Diagnostic, moved
 from torchmode_lint.discovery import find_files
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, Finding, Inputs, Silence, State, failed
 from torchmode_lint.rules import ALL_RULES
-from torchmode_lint.screen import screened
+from torchmode_lint.screen import screened, speaks_of_us
 from torchmode_lint.sight import Sights
 from torchmode_lint.source import SourceFile, parse_source
 from torchmode_lint.text import UNREADABLE, SourceError, decode
@@ -89,6 +90,8 @@ def seen(data: bytes, path: Path, root: Path, loaders: Loaders, knowledge: Knowl
 def _examine(data: bytes, path: Path, loader: Loader) -> Examination:
     at = path.absolute()
     try:
+        if at.suffix != ".ipynb" and not speaks_of_us(data) and not is_worth_a_look(decode(data)[0], at, loader):
+            return Examination(at.as_posix(), State.SKIPPED, inputs=Inputs(*loader.project.behind([at.resolve()])))
         source = _source(data, at, loader.project)
         try:
             return _examined(source, at, loader)

@@ -31,8 +31,8 @@ PROTOCOL = re.compile(
     re.MULTILINE,
 )
 # What it must say for dropout that does not ask for the mode: functions, and layers made on the spot.
-DROPPING_WORDS = ("ropout", "scaled_dot_product_attention", "multi_head_attention_forward")
-DROPPING = re.compile(
+_DROPPING_WORDS = ("ropout", "scaled_dot_product_attention", "multi_head_attention_forward")
+_DROPPING = re.compile(
     r"(?<!\bself)\.\w*dropout[123]?d?\(|(?<![\w.])\w*dropout[123]?d?\(|Dropout\w*\(.*\)\("
     r"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\bscaled_dot_product_attention\b|\bmulti_head_attention_forward\b",
     re.MULTILINE,
@@ -60,6 +60,21 @@ _OURS = (re.compile(rb"TML(?<!\wTML)\d"), re.compile(rb"torchmode"))
 _NOT_CODE = re.compile(NOT_CODE.pattern.encode(), re.DOTALL)
 
 
+def names_moves(text: str) -> bool:
+    """Whether a file says what it must for a move of the protocol to be made, or dropped, in it."""
+    return PROTOCOL.search(text) is not None or any(word in text for word in told_moves())
+
+
+def names_dropout(text: str) -> bool:
+    """Whether a file says what it must for dropout that does not ask for the mode."""
+    return any(word in text for word in _DROPPING_WORDS) and _DROPPING.search(text) is not None
+
+
+def speaks_of_us(data: bytes) -> bool:
+    """Whether a file names this program, whose suppressions may be unused."""
+    return any(ours.search(data) for ours in _OURS)
+
+
 def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examination | None:
     """That a file is left out, if it is.
 
@@ -70,7 +85,7 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
     in_doubt = False
     with told(knowledge):
         if names_torch(data):
-            if at.suffix == ".ipynb" or any(ours.search(data) for ours in _OURS):
+            if at.suffix == ".ipynb" or speaks_of_us(data):
                 return None
             code = _NOT_CODE.sub(b'""', data)
             if (

@@ -38,7 +38,7 @@ _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "s
 
 
 # A file of modules, or of what makes some, speaks of these.
-_MODULES = re.compile(r"\bforward\b|\bModule\b|\bnn\b")
+MODULES = re.compile(r"\bforward\b|\bModule\b|\bnn\b")
 _DEFINED = r"(?m)^[ \t]*(?:class|def)[ \t]+{}\b"
 _WORD = re.compile(r"[^\W\d]\w*")
 _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
@@ -184,7 +184,7 @@ class Codes:
         value = self.name(ev.Variable(code.file.scope, name.partition(".")[0]))
         atom = None if value is None else v.single(value)
         if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, PROTOCOL):
-            if not (modules and self._may_be_of_modules(atom, name.split(".")[1:])):
+            if not (modules and may_be_of_modules(self.loader, atom, name.split(".")[1:])):
                 return None
         if value is None or isinstance(atom, v.Ext):
             return None
@@ -202,7 +202,7 @@ class Codes:
     def _of_modules(self, value: Value, rest: Sequence[str] = (), deep: bool = False) -> bool:
         """Whether something is, makes or holds modules; of files and packages, what they call by the names `rest`."""
         for atom in value:
-            if isinstance(atom, v.Imported | v.File) and not self._may_be_of_modules(atom, rest):
+            if isinstance(atom, v.Imported | v.File) and not may_be_of_modules(self.loader, atom, rest):
                 continue
             match atom:
                 case v.Imported():
@@ -240,15 +240,7 @@ class Codes:
         loaded = self.scopes.get(cls.code.file.scope)
         if loaded is None or loaded.source.cells is not None:
             return True
-        return any(self.loader.project.mentions(loaded.path, words) for words in (_MODULES, PROTOCOL))
-
-    def _may_be_of_modules(self, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
-        """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""
-        name = atom.name if isinstance(atom, v.Imported) else rest[0] if rest else ""
-        if self.loader.told(v.Imported(atom.path, name)) is not None:
-            return True
-        mentions = self.loader.project.mentions
-        return mentions(atom.path, _MODULES) or not mentions(atom.path, re.compile(_DEFINED.format(re.escape(name))))
+        return any(self.loader.project.mentions(loaded.path, words) for words in (MODULES, PROTOCOL))
 
     def matters(self, code: Code) -> bool:
         """Whether the file of a code object can hold anything of the protocol at all, by its words."""
@@ -337,6 +329,15 @@ class Codes:
                             names.add(event.variable.name)
             known = self._reads[code] = frozenset(names)
         return known
+
+
+def may_be_of_modules(loader: Loader, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
+    """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""
+    name = atom.name if isinstance(atom, v.Imported) else rest[0] if rest else ""
+    if loader.told(v.Imported(atom.path, name)) is not None:
+        return True
+    mentions = loader.project.mentions
+    return mentions(atom.path, MODULES) or not mentions(atom.path, re.compile(_DEFINED.format(re.escape(name))))
 
 
 def _maker(identity: v.Identity) -> Code | None:

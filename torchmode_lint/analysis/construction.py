@@ -21,6 +21,7 @@ from torchmode_lint.protocol import Mode, Truth
 if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.frame import Frame
+    from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Event
 
 _TRAINING = frozenset({"backward", "zero_grad"})
@@ -129,10 +130,15 @@ def drives(cls: Class) -> bool:
     """Whether a class, or one that it inherits from, makes moves of training itself."""
     for one in cls.line():
         if one.trains_itself is None:
-            one.trains_itself = any(name.rpartition(".")[2] in _TRAINING for name in glance(one.code).called)
+            one.trains_itself = makes_moves(one.code)
         if one.trains_itself:
             return True
     return False
+
+
+def makes_moves(code: Code) -> bool:
+    """Whether a code makes moves of training."""
+    return any(name.rpartition(".")[2] in _TRAINING for name in glance(code).called)
 
 
 def freezes(cls: Class) -> bool:

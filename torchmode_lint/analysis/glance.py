@@ -56,7 +56,7 @@ def glance(code: Code) -> Glance:
     """What a code object mentions, found out once."""
     if code.glance is None:
         body = None if code.body is None else code.body.statements
-        code.glance = _of_events(code) if body is None else _of_body(body, {one.name for one in code.parameters})
+        code.glance = _of_events(code) if body is None else glance_of(body, {one.name for one in code.parameters})
     found = code.glance
     assert isinstance(found, Glance)
     return found
@@ -116,7 +116,8 @@ def _of_events(code: Code) -> Glance:
     )
 
 
-def _of_body(body: list[ast.stmt], parameters: set[str]) -> Glance:
+def glance_of(body: list[ast.stmt], parameters: set[str]) -> Glance:
+    """What the statements of a body mention."""
     seen = _Seen()
     pending: list[ast.AST | None] = list(reversed(body))
     while pending:

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.classes import Class
     from torchmode_lint.analysis.codes import Layered
     from torchmode_lint.analysis.interpreter import Interpreter
+    from torchmode_lint.analysis.sketch import Sketch
     from torchmode_lint.analysis.values import Context, Identity, Value
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.source import SourceFile
 
 MAX_KEPT = 8_000_000  # characters of files, most of whose functions are never lowered
+MAX_SKETCHES = 400
 MAX_LEFT = 4  # files that were examined and that their neighbours may import
 MAX_CALLED = 2_000  # events of an imported file's body after which it calls nothing more
 
@@ -91,6 +93,7 @@ class Loader:
     class_of: dict[Code, Class] = field(default_factory=dict)
     defaults: dict[Code, tuple[Value | None, ...]] = field(default_factory=dict)
     files: dict[Path, Loaded | None] = field(default_factory=dict)
+    _sketches: dict[Path, Sketch | None] = field(default_factory=dict)
     _meant: dict[Imported, Value] = field(default_factory=dict)
     _running: dict[Path, Loaded] = field(default_factory=dict)
     _cut_short: set[Path] = field(default_factory=set)
@@ -115,6 +118,14 @@ class Loader:
         for source in self.project.sources.values():
             if source is not None:
                 source.release()
+
+    def sketched(self, path: Path) -> Sketch | None:
+        """A sketch of the file at `path`; None where it cannot be read."""
+        if path not in self._sketches:
+            if len(self._sketches) >= MAX_SKETCHES:
+                self._sketches.clear()
+            self._sketches[path] = self.project.sketch(path)
+        return self._sketches[path]
 
     def load(self, path: Path) -> Loaded | None:
         """The file at `path`, with its body interpreted; None where it cannot be read."""

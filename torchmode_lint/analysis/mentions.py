@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _MAX_CODES = 200
-_BUILTINS = frozenset(dir(builtins))
+BUILTINS = frozenset(dir(builtins))
 
 
 def named_callees(code: Code) -> tuple[tuple[str, ev.Call | None], ...]:
@@ -77,10 +77,8 @@ def moves(code: Code) -> bool:
     return False
 
 
-class Names(Protocol):
-    """Who knows what a name means: `Codes`."""
-
-    def lookup(self, code: Code, name: str) -> str | Class | Code | None: ...
+class Outside(Protocol):
+    """Who knows what the names of a file mean that other files may define: `Codes`, or `worth` before there are any."""
 
     def elsewhere(self, code: Code, name: str, *, modules: bool = False) -> Code | None:
         """The function or class of another file that a name means, if that file makes moves of the protocol.
@@ -92,6 +90,12 @@ class Names(Protocol):
     def may_make_modules(self, code: Code, name: str) -> bool:
         """Whether a name may mean a module or an optimizer, or a class of these; functions are followed."""
         ...
+
+
+class Names(Protocol):
+    """Who knows what a name means: `Codes`."""
+
+    def lookup(self, code: Code, name: str) -> str | Class | Code | None: ...
 
     def methods(self, code: Code, name: str) -> list[Code]:
         """The methods that `self.name` may mean in a method of a class."""
@@ -187,7 +191,7 @@ def own_plain(code: Code, names: Names) -> Own | None:
             callees[target] = None
         elif name.startswith("self.") and "." not in name[5:]:
             callees |= dict.fromkeys(names.methods(code, name[5:]))
-        elif name.isidentifier() and name not in seen.bound and name not in _BUILTINS:
+        elif name.isidentifier() and name not in seen.bound and name not in BUILTINS:
             holds = True  # an object of the file, maybe a module
     return Own(Plain(frozenset(reads), seen.writes, seen.size, applies or (copies and holds)), tuple(callees))
 
@@ -205,6 +209,6 @@ def _may_apply(code: Code, name: str, names: Names) -> bool:
     return (
         name.isidentifier()
         and name not in glance(code).bound
-        and name not in _BUILTINS
+        and name not in BUILTINS
         and names.lookup(code, name) is None
     )

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchmode_lint.analysis.sketch import Sketch
+from torchmode_lint.python_parser import python_tree
 from torchmode_lint.source import read_source
-from torchmode_lint.text import NOT_CODE, SourceError, imported_words
+from torchmode_lint.text import NOT_CODE, SourceError, decode, imported_words
 from torchmode_lint.torch_api import told_words
 
 if TYPE_CHECKING:
@@ -150,14 +152,27 @@ class Project:
         self.sources[path] = source
         return source
 
-    def knows_torch(self, source: SourceFile) -> bool:
-        """Whether a file imports torch, a library built on it or one that the configuration speaks of.
+    def sketch(self, path: Path) -> Sketch | None:
+        """The file as Python's own parser shows it, or None where it cannot be read."""
+        try:
+            text = decode(path.read_bytes())[0] if path.stat().st_size <= MAX_FILE_BYTES else ""
+        except (SourceError, OSError):
+            return None
+        tree = python_tree(text)
+        if tree is None:
+            return None
+        found = Sketch(path, text, tree)
+        found.forget()
+        return found
+
+    def knows_torch(self, path: Path, text: str) -> bool:
+        """Whether a file with this text imports torch, a library built on it or one that the configuration speaks of.
 
         Itself, or through files of the project.
         """
         seen: set[Path] = set()
         words = told_words()
-        pending = [(Path(source.path), _mentions(source.text))]
+        pending = [(path, _mentions(text))]
         while pending and len(seen) < MAX_LOOKED_AT:
             path, mentions = pending.pop(0)
             if mentions.torch:

@@ -12,7 +12,7 @@ from torchmode_lint.analysis.mentions import (
     COUNTERS,
     GRAD_MODES,
     MOVES,
-    Names,
+    Outside,
     in_namespace,
     leaves,
 )
@@ -45,7 +45,7 @@ class Relevance:
     `knowing`. Nothing is lowered for it.
     """
 
-    def __init__(self, by_name: dict[str, list[Code]], names: Names, kind: Kind, *, knowing: bool = True) -> None:
+    def __init__(self, by_name: dict[str, list[Code]], names: Outside, kind: Kind, *, knowing: bool = True) -> None:
         self._by_name = by_name
         self._names = names
         self._knowing_only = knowing and kind is Kind.FUNCTION
@@ -63,11 +63,15 @@ class Relevance:
 
     def of(self, code: Code, made_by: Iterable[Code] = ()) -> bool:
         """Whether a function is worth a look; `made_by` are the constructors of the object that it is a method of."""
-        seen = glance(code)
-        if not _DROPPING.isdisjoint(seen.dropped):
+        if not _DROPPING.isdisjoint(glance(code).dropped):
             return True
-        named = not self._own.isdisjoint(seen.lasts)
-        return (named or self._leads_there(code)) and (not self._knowing_only or self._may_know(code, made_by))
+        return self.may_be(code) and (not self._knowing_only or self.may_know(code, made_by))
+
+    def may_be(self, code: Code) -> bool:
+        """Whether it would be, whatever is known there; what is of no kind of function is of none."""
+        seen = glance(code)
+        dropped = not _DROPPING.isdisjoint(seen.dropped)
+        return dropped or not self._own.isdisjoint(seen.lasts) or self._leads_there(code)
 
     def _leads_there(self, code: Code) -> bool:
         """Whether a function, or what it may call by name, names the protocol."""
@@ -91,7 +95,7 @@ class Relevance:
             self._nothing |= seen
         return False
 
-    def _may_know(self, code: Code, made_by: Iterable[Code]) -> bool:
+    def may_know(self, code: Code, made_by: Iterable[Code] = ()) -> bool:
         """Whether the mode of a module, or gradients, may be known in a function or in what it may call by name."""
         pending = [code, *made_by]
         seen = set(pending)
@@ -163,3 +167,20 @@ def _moves(name: str, is_called: bool) -> bool:
         or in_namespace(name)
         or last in told_moves()
     )
+
+
+def by_name(*files: Code) -> dict[str, list[Code]]:
+    """The functions of files that are in no other function."""
+    found: dict[str, list[Code]] = {}
+    for code in (code for file in files for code in functions(file)):
+        found.setdefault(code.name, []).append(code)
+    return found
+
+
+def functions(code: Code) -> Iterator[Code]:
+    """The functions in a code that are in no other function."""
+    for inner in code.codes:
+        if inner.kind == "function":
+            yield inner
+        else:
+            yield from functions(inner)

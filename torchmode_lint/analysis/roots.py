@@ -20,15 +20,14 @@ from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
-from torchmode_lint.analysis.relevance import Kind, Relevance
+from torchmode_lint.analysis.relevance import Kind, Relevance, by_name
 from torchmode_lint.analysis.sights import Watch
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow.events import Variable
 from torchmode_lint.harmless import may_drop
 from torchmode_lint.protocol import GradMode
-from torchmode_lint.screen import DROPPING, DROPPING_WORDS, PROTOCOL
-from torchmode_lint.torch_api import told_moves
+from torchmode_lint.screen import names_dropout, names_moves
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
@@ -44,10 +43,8 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watche
     `callers` are other files that call its functions: what they call has callers, and is no root.
     `watched`: see `sights`.
     """
-    drops = any(word in source.text for word in DROPPING_WORDS) and DROPPING.search(source.text) is not None
-    drops = drops and may_drop(source.text)
-    moves = PROTOCOL.search(source.text) or any(word in source.text for word in told_moves())
-    if not (drops or moves) or not loader.project.knows_torch(source):
+    drops = names_dropout(source.text) and may_drop(source.text)
+    if not (drops or names_moves(source.text)) or not loader.project.knows_torch(Path(source.path), source.text):
         return Program(source)
     interpreter = Interpreter(Program(source), loader)
     interpreter.watch = Watch() if watched else None
@@ -88,8 +85,8 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
 
 def _start_all(run: Interpreter, file: Code, after: State) -> None:
     """Analyse the functions of a file that no analysed code has called, outermost callers first."""
-    by_name = _by_name(file)
-    relevance = {kind: Relevance(by_name, run, kind, knowing=run.watch is None) for kind in Kind}
+    functions = by_name(file)
+    relevance = {kind: Relevance(functions, run, kind, knowing=run.watch is None) for kind in Kind}
     waiting = _Waiting(run, file)
     while waiting.are_left():
         code = waiting.first()
@@ -143,13 +140,6 @@ class _Waiting:
         self._codes = {code: None for code in reached if code in self._codes}
 
 
-def _by_name(*files: Code) -> dict[str, list[Code]]:
-    by_name: dict[str, list[Code]] = {}
-    for code in (code for file in files for code in _functions(file)):
-        by_name.setdefault(code.name, []).append(code)
-    return by_name
-
-
 def _is_relevant(run: Interpreter, code: Code, relevance: Mapping[Kind, Relevance]) -> bool:
     cls = run.class_of.get(code)
     if cls is None or not cls.is_module or construction.drives(cls):
@@ -176,15 +166,6 @@ def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
     return True
 
 
-def _functions(code: Code) -> Iterator[Code]:
-    """The functions in a code that are in no other function."""
-    for inner in code.codes:
-        if inner.kind == "function":
-            yield inner
-        else:
-            yield from _functions(inner)
-
-
 def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Code]]:
     """The methods of base classes in other files that call methods of a class of this file, where they are relevant."""
     for code in source.code.walk_lowered():
@@ -195,7 +176,7 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
         for base in (one for one in cls.line() if one.code.file is not source.code):
             found = [method for method in base.code.codes if _calls_several(method, own)]
             if found:
-                relevance = Relevance(_by_name(source.code, base.code.file), run, Kind.FUNCTION)
+                relevance = Relevance(by_name(source.code, base.code.file), run, Kind.FUNCTION)
                 yield from ((cls, method) for method in found if relevance.of(method, _constructors(cls)))
 
 

@@ -24,16 +24,16 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Body:
-    """What a number stands for: the body of `function`, from `start` to `end` in the text of the file."""
+    """The body of a function or class, from `start` to `end` in the text of the file; a number stands for it."""
 
     __slots__ = ("_end", "_start", "_statements", "_whole", "is_async")
 
-    def __init__(self, whole: str, start: int, end: int, function: _Function) -> None:
+    def __init__(self, whole: str, start: int, end: int, definition: _Function | ast.ClassDef) -> None:
         self._whole = whole
         self._start = start
         self._end = end
-        self._statements: list[ast.stmt] | None = function.body
-        self.is_async = isinstance(function, ast.AsyncFunctionDef)
+        self._statements: list[ast.stmt] | None = definition.body
+        self.is_async = isinstance(definition, ast.AsyncFunctionDef)
 
     @property
     def text(self) -> str:
@@ -96,7 +96,7 @@ class Outline:
             line = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
             start, end = starts[line], starts[function.end_lineno or line + 1]
             text = self._whole[start : starts[line + 1]]
-            if line == function.lineno - 1 or not _begins(text, first):
+            if line == function.lineno - 1 or not begins(text, first):
                 continue  # on the line of the head, or on the last of it
             indent = text[: len(text) - len(text.lstrip())]
             yield self._whole[written:start]
@@ -115,7 +115,7 @@ def _functions(node: ast.AST) -> Iterator[_Function]:
             yield from _functions(child)
 
 
-def _begins(line: str, statement: ast.stmt) -> bool:
+def begins(line: str, statement: ast.stmt) -> bool:
     """Whether a statement, or its first decorator, is the first thing on a line."""
     if getattr(statement, "decorator_list", ()):
         return line.lstrip().startswith("@")
