@@ -132,6 +132,7 @@ class SourceFile:
                 for event, made in zip(block.events, same.events, strict=True):
                     object.__setattr__(event, "syntax", made.syntax)
             code.syntax = twin.syntax
+        give_up(again.walk(), self._gone)  # the nodes are kept by the events alone: twins refer to each other
 
     @property
     def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:

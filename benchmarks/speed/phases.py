@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 PHASES = {
     "screen: words, and Python's parser": [(engine, "screened"), (examine, "screened")],
+    "what has no root, by sketches": [(examine, "is_worth_a_look")],
     "libcst's parser": [(source, "_parse")],
     "lowering": [(source, "lower_file")],
     "finding modules, and who imports what": [(project.Project, "knows_torch"), (project.Project, "behind")],

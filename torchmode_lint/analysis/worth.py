@@ -46,10 +46,13 @@ def is_worth_a_look(text: str, path: Path, loader: Loader) -> bool:
     tree = file_tree(text)
     if tree is None:
         return True
+    sketch = Sketch(at, text, tree)
     try:
-        return _Asker(Sketch(at, text, tree), loader).wakes()
+        return _Asker(sketch, loader).wakes()
     except _UnsureError:
         return True
+    finally:
+        sketch.forget()  # its codes refer to each other, and would keep the trees until somebody looks for garbage
 
 
 class _Asker:
