@@ -122,9 +122,9 @@ class Cache:
         if digest(data) != hashed or any(self._changed_since(one) for one in used):
             return
         try:
-            whole = result.state is State.ANALYSED
-            listing = self._listing if whole else None
-            if whole and listing is None:
+            of_project = bool(result.inputs.files)  # else its own bytes have said all
+            listing = self._listing if of_project else None
+            if of_project and listing is None:
                 return
             words = result.inputs.searched
             importing = sorted(map(self._plain.name, result.inputs.importing))

@@ -7,6 +7,7 @@ libcst nor the analysis is imported here: what is left out costs no more than Py
 
 from __future__ import annotations
 
+import enum
 import re
 from pathlib import Path
 
@@ -75,6 +76,27 @@ def speaks_of_us(data: bytes) -> bool:
     return any(ours.search(data) for ours in _OURS)
 
 
+class Said(enum.Enum):
+    """What a file says by its bytes alone: nothing of the protocol, what may do no harm, or enough for a look."""
+
+    NOTHING = enum.auto()
+    DOUBTFUL = enum.auto()
+    SURE = enum.auto()
+
+
+def said(data: bytes, path: Path) -> Said:
+    """What the bytes of the file at `path` say."""
+    if not names_torch(data):
+        return Said.NOTHING
+    if path.suffix == ".ipynb" or speaks_of_us(data):
+        return Said.SURE
+    code = _NOT_CODE.sub(b'""', data)
+    moves = any(sure.search(code) for sure in _SURE) or any(word.encode() in code for word in told_moves())
+    if moves or _may_make(code):
+        return Said.SURE
+    return Said.DOUBTFUL if any(doubtful(code.decode("utf-8", "replace"))) else Said.NOTHING
+
+
 def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examination | None:
     """That a file is left out, if it is.
 
@@ -82,21 +104,10 @@ def screened(data: bytes, path: Path, knowledge: Knowledge = NOTHING) -> Examina
     is. Its refusal is not the last word, since it speaks only the grammar of the Python that runs.
     """
     at = path.absolute()
-    in_doubt = False
     with told(knowledge):
-        if names_torch(data):
-            if at.suffix == ".ipynb" or speaks_of_us(data):
-                return None
-            code = _NOT_CODE.sub(b'""', data)
-            if (
-                any(sure.search(code) for sure in _SURE)
-                or _may_make(code)
-                or any(word.encode() in code for word in told_moves())
-            ):
-                return None
-            in_doubt = any(doubtful(code.decode("utf-8", "replace")))
-    if not (_is_harmless(data) if in_doubt else _is_read(data, at)):
-        return None
+        says = said(data, at)
+        if says is Said.SURE or not (_is_harmless(data) if says is Said.DOUBTFUL else _is_read(data, at)):
+            return None
     return Examination(at.as_posix(), State.SKIPPED)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from torchmode_lint.analysis.glance import glance_of
+from torchmode_lint.analysis.mentions import GRAD_MODES
 from torchmode_lint.flow.cfg import Code, Parameter
 from torchmode_lint.flow.nodes import Gone
 from torchmode_lint.flow.outline import Body, begins
@@ -65,6 +66,7 @@ class Sketch:
         self.code = _code("file", "", None)
         self.bound: dict[str, list[Bound]] = {}
         self.stars: list[Import] = []
+        self.bare: list[str] = []  # the last parts of the names of decorators that are not called
         self.classes: list[Kin] = []
         self.class_of: dict[Code, Kin] = {}
         self._text = text
@@ -104,6 +106,7 @@ class Sketch:
                     inner = Kin(code, self, tuple(map(dotted, node.bases)))
                     self.classes.append(inner)
                     self._bind(around, node.name, inner)
+                    self._evaluated(around, node.decorator_list, [*node.bases, *(one.value for one in node.keywords)])
                     self._suite(node.body, code, inner)
                 case ast.Import():
                     for one in node.names:
@@ -135,6 +138,14 @@ class Sketch:
         for suite in suites:
             self._suite(suite, around, kin)
 
+    def _evaluated(self, around: Code, decorators: list[ast.expr], others: list[ast.expr]) -> None:
+        """What the statement of a definition evaluates: a grad mode that decorates it says nothing by itself."""
+        names = [dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2] for one in decorators]
+        self.bare += [name for one, name in zip(decorators, names, strict=True) if not isinstance(one, ast.Call)]
+        others = [*others, *(one for one, name in zip(decorators, names, strict=True) if name not in GRAD_MODES)]
+        at_once = self._at_once if around is self.code else self._in_classes
+        at_once += [ast.Expr(ast.Tuple([one], ast.Load())) for one in others if isinstance(one, ast.Call)]
+
     def _bind(self, around: Code, name: str, bound: Bound) -> None:
         if around is self.code:
             self.bound.setdefault(name, []).append(bound)
@@ -145,6 +156,7 @@ class Sketch:
         given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         code.parameters = tuple(Parameter(one.arg) for one in given if one is not None)
         code.decorators = tuple(dotted(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list)
+        self._evaluated(around, node.decorator_list, [*arguments.defaults, *filter(None, arguments.kw_defaults)])
         return self._put_off(code, node)
 
     def _put_off(self, code: Code, node: _Definition) -> Code:

@@ -14,7 +14,7 @@ from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import codes, construction
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.glance import glance
-from torchmode_lint.analysis.mentions import BUILTINS
+from torchmode_lint.analysis.mentions import BUILTINS, GRAD_MODES
 from torchmode_lint.analysis.relevance import Kind, Relevance, by_name, functions
 from torchmode_lint.analysis.sketch import Import, Kin, Sketch, Value
 from torchmode_lint.flow.cfg import Code
@@ -38,14 +38,12 @@ class _UnsureError(Exception):
 
 def is_worth_a_look(text: str, path: Path, loader: Loader) -> bool:
     """Whether the file at `path` with this text may have to do with a diagnostic."""
-    if names_dropout(text) and may_drop(text):
+    tree = file_tree(text)
+    if tree is None or (names_dropout(text) and may_drop(text)):
         return True
     at = path.resolve()
     if not names_moves(text) or not loader.project.knows_torch(at, text):
         return False
-    tree = file_tree(text)
-    if tree is None:
-        return True
     sketch = Sketch(at, text, tree)
     try:
         return _Asker(sketch, loader).wakes()
@@ -72,6 +70,8 @@ class _Asker:
         of_file, of_classes = self._own.at_once()  # both are interpreted in any case
         in_general = relevance[Kind.FUNCTION]
         if in_general.may_be(of_file) or in_general.may_know(of_file) or in_general.may_be(of_classes):
+            return True
+        if not GRAD_MODES.isdisjoint(self._own.bare):
             return True
         return any(self._is_relevant(code, relevance) for code in functions(self._own.code)) or self._inherits()
 
