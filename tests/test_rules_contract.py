@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from commands import FIXTURES, ROOT
+from torchmode_lint.analysis import analyse
+from torchmode_lint.examine import findings
 from torchmode_lint.rule import HEADINGS, Rule, validate
 from torchmode_lint.rules import ALL_RULES
+from torchmode_lint.source import parse_source
 
 RULES = {rule.code: rule.name for rule in ALL_RULES}
 
@@ -83,3 +86,33 @@ def test_the_floors_that_are_tested_are_the_floors_that_are_declared() -> None:
     ):
         declared = re.findall(rf'"{name}>=([0-9.]+)"', text)
         assert declared and all(version == floor or version == f"{floor}.0" for floor in declared), name
+
+
+KEPT = """\
+from torch import nn, optim
+
+def run(data, flag):
+    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+    optimizer = optim.SGD([*a.parameters(), *b.parameters()], lr=0.1)
+    losses = []
+    for x in data:
+        if flag(x):
+            loss = a(x).mean()
+        else:
+            loss = b(x).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss)
+    print(losses)
+"""
+
+
+def test_of_several_forwards_behind_what_is_kept_the_first_is_told_of() -> None:
+    """Whatever the order is in which they were seen, which may be that of addresses in memory."""
+    program = analyse(parse_source(KEPT.encode(), "a.py"))
+    found = findings(program)
+    assert [(one.diagnostic.code, one.diagnostic.trail[0].span.line) for one in found] == [("TML403", 9)]
+    program.forwards.reverse()
+    program.kepts.reverse()
+    assert findings(program) == found

@@ -89,7 +89,7 @@ def check(program: Program) -> Iterator[Diagnostic]:
         if place is None or sure is None:
             continue
         known = told.get(place)
-        if known is None or known[0] < sure:
+        if known is None or (sure, _made(known[1])) > (known[0], _made(kept)):
             told[place] = (sure, kept)
     seen = set()
     for place, (sure, kept) in sorted(told.items(), key=lambda item: (-item[1][0], item[0].event.index)):
@@ -97,13 +97,19 @@ def check(program: Program) -> Iterator[Diagnostic]:
             continue
         seen.add(place.event)
         forwards = [f for f in program.forwards if f.key in kept.forwards]
-        trail = [evaluation.here(program, forwards[0], "the graph is built here")] if forwards else []
+        first = min(forwards, key=lambda forward: forward.event.index, default=None)
+        trail = [] if first is None else [evaluation.here(program, first, "the graph is built here")]
         trail += [program.note(point, "walked by this backward") for point in evaluation.ordered(kept.freed)[:1]]
         trail += program.call_notes(kept.context)
         trail.append(program.note(Point(kept.event, kept.context), "kept here, with the graphs of earlier turns"))
         message = _WALKED if _is_walked(program, kept) else _WHOLE
         fix = fixes.cut(program, kept, sure=sure is Confidence.CERTAIN)
         yield program.diagnostic(RULE, place.event, place.context, message, sure, trail, fix)
+
+
+def _made(kept: Kept) -> list[int]:
+    """Where the forwards are that it hangs on: of several that are kept in one place, the first is told of."""
+    return sorted({key.event.index for key in kept.forwards})
 
 
 def _place(program: Program, kept: Kept) -> Point | None:
