@@ -99,6 +99,25 @@ def test_what_the_body_of_a_file_makes_is_known(tmp_path: Path, names: str, made
     assert [one.diagnostic.code for one in result.findings] == ["TML101"]
 
 
+LOCAL = """\
+import torch
+def main():
+    from layers import Net
+    model = Net()
+    model.load_state_dict(torch.load("net.pt"))
+    outputs = []
+    for i in range(9):
+        outputs.append(model(torch.randn(i)))
+    print(outputs)
+main()
+"""
+
+
+def test_what_the_body_of_a_file_calls_is_interpreted_whatever_it_may_know(tmp_path: Path) -> None:
+    result = _examined(tmp_path, layers=LAYERS + NET, script=LOCAL)
+    assert result.state is State.ANALYSED
+
+
 def test_in_what_is_not_worth_a_look_nothing_is_found_nor_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """With each file's own folder as the project, and with all of the fixtures."""
     started: list[Path] = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torchmode_lint import torch_api
 from torchmode_lint.analysis.values import Imported
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.values import Value
     from torchmode_lint.flow.cfg import Code
     from torchmode_lint.flow.events import Variable
+
+
+T = TypeVar("T")
+
+
+def line_of(first: T, bases: Callable[[T], list[T]]) -> Iterator[T]:
+    """A class and all that it inherits from, depth first, each once."""
+    seen: list[T] = []
+    pending = [first]
+    while pending:
+        one = pending.pop(0)
+        if one not in seen:
+            seen.append(one)
+            yield one
+            pending = bases(one) + pending
 
 
 @dataclass(slots=True, eq=False)
@@ -48,15 +63,8 @@ class Class:
         return tuple("" if isinstance(one, Imported) or one == self else one for one in self.stated)
 
     def line(self) -> Iterator[Class]:
-        """This class and its project bases, nearest first (depth first, each once)."""
-        seen: list[Class] = []
-        pending = [self]
-        while pending:
-            cls = pending.pop(0)
-            if cls not in seen:
-                seen.append(cls)
-                yield cls
-                pending = [base for base in cls.bases if isinstance(base, Class)] + pending
+        """This class and its project bases, nearest first."""
+        return line_of(self, lambda one: [base for base in one.bases if isinstance(base, Class)])
 
     def external_bases(self) -> Iterator[str]:
         for cls in self.line():

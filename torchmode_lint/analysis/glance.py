@@ -178,29 +178,29 @@ class _Seen:
 
     def _attribute(self, node: ast.Attribute) -> _Parts:
         if isinstance(node.ctx, ast.Load):
-            self.names.append((_dotted(node), False))
+            self.names.append((dotted(node), False))
         elif isinstance(node.ctx, ast.Store):
             self.writes.add(node.attr)
         return (node.value,)
 
     def _call(self, node: ast.Call) -> _Parts:
-        called = _dotted(node.func)
+        called = dotted(node.func)
         arguments = [*node.args, *(one.value for one in node.keywords)]
         self.names.append((called, True))
         if called in QUESTIONS:
             of = [_value(one) for one in arguments]
             of += [_value(part) for one in of if isinstance(one, _DISPLAYS) for part in one.elts]
-            self.asked.update(_dotted(one) for one in of if isinstance(one, (ast.Name, ast.Attribute)))
+            self.asked.update(dotted(one) for one in of if isinstance(one, (ast.Name, ast.Attribute)))
         return (node.func, *arguments)
 
     def _expression(self, node: ast.Expr) -> _Parts:
         if isinstance(node.value, ast.Call):
-            self.dropped.add(_dotted(node.value.func).rpartition(".")[2])
+            self.dropped.add(dotted(node.value.func).rpartition(".")[2])
         return (node.value,)
 
     def _augmented(self, node: ast.AugAssign) -> _Parts:
         if isinstance(node.target, (ast.Name, ast.Attribute)):
-            self.names.append((_dotted(node.target), False))
+            self.names.append((dotted(node.target), False))
         return (node.target, node.value)
 
     def _annotated(self, node: ast.AnnAssign) -> _Parts:
@@ -289,7 +289,8 @@ def _children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _dotted(node: ast.AST) -> str:
+def dotted(node: ast.AST) -> str:
+    """The dotted name of an expression, `?` in place of whatever is no name."""
     steps: list[str] = []
     while isinstance(node, ast.Attribute):
         steps.append(node.attr)

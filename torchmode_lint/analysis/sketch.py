@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from torchmode_lint.analysis.glance import glance_of
+from torchmode_lint.analysis.glance import dotted, glance_of
 from torchmode_lint.analysis.mentions import GRAD_MODES
 from torchmode_lint.flow.cfg import Code, Parameter
 from torchmode_lint.flow.nodes import Gone
@@ -103,7 +103,7 @@ class Sketch:
                     self._bind(around, node.name, code)
                 case ast.ClassDef():
                     code = self._put_off(_code("class", node.name, around), node)
-                    inner = Kin(code, self, tuple(map(dotted, node.bases)))
+                    inner = Kin(code, self, tuple(map(_dotted, node.bases)))
                     self.classes.append(inner)
                     self._bind(around, node.name, inner)
                     self._evaluated(around, node.decorator_list, [*node.bases, *(one.value for one in node.keywords)])
@@ -140,7 +140,7 @@ class Sketch:
 
     def _evaluated(self, around: Code, decorators: list[ast.expr], others: list[ast.expr]) -> None:
         """What the statement of a definition evaluates: a grad mode that decorates it says nothing by itself."""
-        names = [dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2] for one in decorators]
+        names = [_dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2] for one in decorators]
         self.bare += [name for one, name in zip(decorators, names, strict=True) if not isinstance(one, ast.Call)]
         others = [*others, *(one for one, name in zip(decorators, names, strict=True) if name not in GRAD_MODES)]
         at_once = self._at_once if around is self.code else self._in_classes
@@ -155,7 +155,7 @@ class Sketch:
         arguments = node.args
         given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         code.parameters = tuple(Parameter(one.arg) for one in given if one is not None)
-        code.decorators = tuple(dotted(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list)
+        code.decorators = tuple(_dotted(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list)
         self._evaluated(around, node.decorator_list, [*arguments.defaults, *filter(None, arguments.kw_defaults)])
         return self._put_off(code, node)
 
@@ -172,21 +172,18 @@ class Sketch:
         return code
 
 
-def dotted(node: ast.expr) -> str:
+def _dotted(node: ast.expr) -> str:
     """A dotted name, "" for anything else."""
-    steps: list[str] = []
-    while isinstance(node, ast.Attribute):
-        steps.append(node.attr)
-        node = node.value
-    return ".".join((node.id, *reversed(steps))) if isinstance(node, ast.Name) else ""
+    name = dotted(node)
+    return "" if name.startswith("?") else name
 
 
 def _value(node: ast.expr) -> Value:
     if isinstance(node, ast.Call):
-        return Value(called=dotted(node.func) or "?")
-    if alias := dotted(node):
+        return Value(called=_dotted(node.func) or "?")
+    if alias := _dotted(node):
         return Value(alias)
-    return Value(names=tuple(filter(None, (dotted(one) for one in ast.walk(node) if isinstance(one, ast.expr)))))
+    return Value(names=tuple(filter(None, (_dotted(one) for one in ast.walk(node) if isinstance(one, ast.expr)))))
 
 
 def _code(kind: str, name: str, around: Code | None) -> Code:

@@ -6,6 +6,7 @@ these cannot say without interpretation is taken for worth a look.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torchmode_lint import torch_api as api
 from torchmode_lint.analysis import codes, construction
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.classes import line_of
 from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.mentions import BUILTINS, GRAD_MODES
 from torchmode_lint.analysis.relevance import Kind, Relevance, by_name, functions
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _MAX_SKETCHES = 60  # of other files
 _MAX_STEPS = 20  # from one file to the next
+_IMPORTS = re.compile(r"^[ \t]+(?:from|import)\b", re.MULTILINE)  # in a function: what it binds is no name of the file
 
 _Atom: TypeAlias = "v.Ext | v.File | v.Imported | Code | Kin | Value | None"
 
@@ -69,7 +72,9 @@ class _Asker:
         relevance = {kind: Relevance(named, self, kind) for kind in Kind}
         of_file, of_classes = self._own.at_once()  # both are interpreted in any case
         in_general = relevance[Kind.FUNCTION]
-        if in_general.may_be(of_file) or in_general.may_know(of_file) or in_general.may_be(of_classes):
+        if in_general.may_know(of_file) or in_general.may_be(of_classes):
+            return True
+        if any(in_general.may_be(code) or _IMPORTS.search(code.text) for code in _run(of_file, named)):
             return True
         if not GRAD_MODES.isdisjoint(self._own.bare):
             return True
@@ -275,14 +280,7 @@ class _Asker:
 
     def _line(self, kin: Kin) -> Iterator[Kin]:
         """A class and the classes of the project that it inherits from, each once."""
-        seen: list[Kin] = []
-        pending = [kin]
-        while pending:
-            one = pending.pop(0)
-            if one not in seen:
-                seen.append(one)
-                yield one
-                pending = [base for base in self._bases(one) if isinstance(base, Kin)] + pending
+        return line_of(kin, lambda one: [base for base in self._bases(one) if isinstance(base, Kin)])
 
     def _bases(self, kin: Kin) -> Iterator[Kin | str]:
         for name in kin.bases:
@@ -312,6 +310,18 @@ class _Asker:
                 case _:
                     break
         raise _UnsureError
+
+
+def _run(body: Code, named: dict[str, list[Code]]) -> Iterator[Code]:
+    """The body of a file and the functions of the file that it may call by name: these are interpreted in any case."""
+    pending = [body]
+    seen = set(pending)
+    while pending:
+        code = pending.pop()
+        yield code
+        new = {one for last in glance(code).lasts for one in named.get(last, ())} - seen
+        seen |= new
+        pending += new
 
 
 def _constructors(line: Iterable[Kin]) -> Iterator[Code]:
