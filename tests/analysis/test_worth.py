@@ -90,10 +90,15 @@ BUILD = "def build():\n    return Net()\n"
         ("*", "model = Net()"),
         ("MODEL", "model = MODEL"),
         ("MODELS", "model = MODELS['net']"),
+        ("MOVED", "model = MOVED"),
+        ("MADE", "model = MADE"),
+        ("TABLE", "model = TABLE['net']"),
+        ("ALIAS", "model = ALIAS()"),
     ],
 )
 def test_what_the_body_of_a_file_makes_is_known(tmp_path: Path, names: str, made: str) -> None:
     layers = LAYERS + NET + BUILD + "MODEL = Net()\nMODELS = {'net': MODEL}\n"
+    layers += "MOVED = Net().to('cpu')\nMADE = build()\nTABLE = dict(net=MODEL)\nALIAS = build\n"
     result = _examined(tmp_path, layers=layers, script=MADE.format(names=names, made=made))
     assert result.state is State.ANALYSED
     assert [one.diagnostic.code for one in result.findings] == ["TML101"]

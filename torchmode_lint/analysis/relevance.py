@@ -169,6 +169,15 @@ def _moves(name: str, is_called: bool) -> bool:
     )
 
 
+def calls_several(method: Code, own: set[str]) -> bool:
+    """Whether a method of a base class calls two or more of these; one that is put off is only lowered if it may."""
+    if method.kind != "function" or method.name == "__init__" or f"self.{method.name}" in own:
+        return False
+    if method.text and sum(name.removeprefix("self.") in method.text for name in own) < 2:
+        return False
+    return len(own.intersection(glance(method).called)) > 1
+
+
 def by_name(*files: Code) -> dict[str, list[Code]]:
     """The functions of files that are in no other function."""
     found: dict[str, list[Code]] = {}

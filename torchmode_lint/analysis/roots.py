@@ -20,7 +20,7 @@ from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
 from torchmode_lint.analysis.program import Program
-from torchmode_lint.analysis.relevance import Kind, Relevance, by_name
+from torchmode_lint.analysis.relevance import Kind, Relevance, by_name, calls_several
 from torchmode_lint.analysis.sights import Watch
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Func
@@ -174,19 +174,10 @@ def _inherited(run: Interpreter, source: SourceFile) -> Iterator[tuple[Class, Co
             continue
         own = {f"self.{inner.name}" for inner in code.codes}
         for base in (one for one in cls.line() if one.code.file is not source.code):
-            found = [method for method in base.code.codes if _calls_several(method, own)]
+            found = [method for method in base.code.codes if calls_several(method, own)]
             if found:
                 relevance = Relevance(by_name(source.code, base.code.file), run, Kind.FUNCTION)
                 yield from ((cls, method) for method in found if relevance.of(method, _constructors(cls)))
-
-
-def _calls_several(method: Code, own: set[str]) -> bool:
-    """Whether a method of a base class calls two or more of these; one that is put off is only lowered if it may."""
-    if method.kind != "function" or method.name == "__init__" or f"self.{method.name}" in own:
-        return False
-    if method.text and sum(name.removeprefix("self.") in method.text for name in own) < 2:
-        return False
-    return len(own.intersection(glance(method).called)) > 1
 
 
 def start(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> bool:

@@ -35,9 +35,9 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a name is assigned: another name, what a call of a name returns ("" where it is neither), or something else.
+    """What a name is assigned: another name, what a call returns (`?` of what is no name), or something else.
 
-    `names` are those in it.
+    `names` are those in it, without what is called.
     """
 
     alias: str = ""
@@ -180,10 +180,15 @@ def _dotted(node: ast.expr) -> str:
 
 def _value(node: ast.expr) -> Value:
     if isinstance(node, ast.Call):
-        return Value(called=_dotted(node.func) or "?")
+        return Value(called=_dotted(node.func) or "?", names=_names(*node.args, *(one.value for one in node.keywords)))
     if alias := _dotted(node):
         return Value(alias)
-    return Value(names=tuple(filter(None, (_dotted(one) for one in ast.walk(node) if isinstance(one, ast.expr)))))
+    return Value(names=_names(node))
+
+
+def _names(*nodes: ast.expr) -> tuple[str, ...]:
+    inside = (one for node in nodes for one in ast.walk(node) if isinstance(one, ast.expr))
+    return tuple(filter(None, map(_dotted, inside)))
 
 
 def _code(kind: str, name: str, around: Code | None) -> Code:

@@ -16,8 +16,8 @@ from torchmode_lint.analysis import codes, construction
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.classes import line_of
 from torchmode_lint.analysis.glance import glance
-from torchmode_lint.analysis.mentions import BUILTINS, GRAD_MODES
-from torchmode_lint.analysis.relevance import Kind, Relevance, by_name, functions
+from torchmode_lint.analysis.mentions import BUILTINS, GRAD_MODES, leaves
+from torchmode_lint.analysis.relevance import Kind, Relevance, by_name, calls_several, functions
 from torchmode_lint.analysis.sketch import Import, Kin, Sketch, Value
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.harmless import may_drop
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torchmode_lint.analysis.sketch import Bound
 
 _MAX_SKETCHES = 60  # of other files
+_MAX_MAKERS = 20  # functions that are followed to see whether they make modules
 _MAX_STEPS = 20  # from one file to the next
 _IMPORTS = re.compile(r"^[ \t]+(?:from|import)\b", re.MULTILINE)  # in a function: what it binds is no name of the file
 
@@ -66,6 +67,7 @@ class _Asker:
         self._sketches: dict[Path, Sketch] = {sketch.path: sketch}
         self._homes: dict[Code, Sketch] = {sketch.code: sketch}
         self._externals: dict[Kin, frozenset[str]] = {}
+        self._asked_of: set[Code] = set()  # whether they name modules, just now
 
     def wakes(self) -> bool:
         named = by_name(self._own.code)
@@ -102,13 +104,7 @@ class _Asker:
             own = {f"self.{method.name}" for method in kin.methods}
             line = list(self._line(kin))
             for base in (one for one in line if one.home is not self._own):
-                found = [
-                    method
-                    for method in base.methods
-                    if method.name != "__init__"
-                    and f"self.{method.name}" not in own
-                    and len(own.intersection(glance(method).called)) > 1
-                ]
+                found = [method for method in base.methods if calls_several(method, own)]
                 if found:
                     relevance = Relevance(by_name(self._own.code, base.home.code), self, Kind.FUNCTION)
                     if any(relevance.of(method, _constructors(line)) for method in found):
@@ -118,16 +114,24 @@ class _Asker:
     # What names mean.
 
     def elsewhere(self, code: Code, name: str, *, modules: bool = False) -> Code | None:
-        sketch = self._homes[code.file]
-        first, *rest = name.split(".")
-        found: dict[Code, None] = {}
-        for atom in self._meant(sketch, first):
-            if isinstance(atom, (v.Imported, v.File)):
-                if self._project.mentions(atom.path, PROTOCOL) or (modules and self._of_modules_by_text(atom, rest)):
-                    found |= dict.fromkeys(self._followed(atom, rest, 0))
+        found = dict.fromkeys(self._outside(self._homes[code.file], name, modules, 0))
         if len(found) > 1:
             raise _UnsureError
         return next(iter(found), None)
+
+    def _outside(self, sketch: Sketch, name: str, modules: bool, steps: int) -> Iterator[Code]:
+        if steps > _MAX_STEPS:
+            raise _UnsureError
+        first, *rest = name.split(".")
+        for atom in self._meant(sketch, first):
+            match atom:
+                case v.Imported(path) | v.File(path):
+                    if self._project.mentions(path, PROTOCOL) or (modules and self._of_modules_by_text(atom, rest)):
+                        yield from self._followed(atom, rest, 0)
+                case Value(alias) if alias:
+                    yield from self._outside(sketch, ".".join((alias, *rest)), modules, steps + 1)
+                case Value(_, called) if called and not rest:
+                    raise _UnsureError  # a function, maybe, that was put around another
 
     def may_make_modules(self, code: Code, name: str) -> bool:
         return self._may_make(self._homes[code.file], name, 0)
@@ -154,25 +158,62 @@ class _Asker:
             case Value(alias, called, names):
                 if alias:
                     return self._may_make(sketch, ".".join((alias, *rest)), steps + 1)
-                if called:
-                    return self._returns_modules(sketch, called)
+                if called and self._returns_modules(sketch, called):
+                    return True
                 return any(self._may_make(sketch, name, steps + 1) or self._is_function(sketch, name) for name in names)
         raise _UnsureError
 
     def _returns_modules(self, sketch: Sketch, called: str) -> bool:
         """Whether a call may return what is, or holds, modules."""
         first, *rest = called.split(".")
+        if first == "?":
+            raise _UnsureError
         for atom in self._meant(sketch, first):
             match atom:
                 case v.Ext(package):
                     if api.may_make_modules(".".join((package, *rest))):
                         return True
-                case v.Imported(path) | v.File(path):
-                    if any(self._project.mentions(path, words) for words in (codes.MODULES, PROTOCOL)):
+                case v.Imported() | v.File():
+                    made_by = list(self._followed(atom, rest, 0))
+                    if len(made_by) != 1 or self._names_modules(made_by[0]):
                         return True
                 case _:
                     raise _UnsureError
         return False
+
+    def _names_modules(self, code: Code) -> bool:
+        """Whether a function of another file, or one that it names, names modules; past a few functions, it may."""
+        seen = {code}
+        pending = [code]
+        while pending:
+            at = pending.pop()
+            if len(seen) > _MAX_MAKERS or self._asked_of & {at}:
+                raise _UnsureError
+            self._asked_of.add(at)
+            try:
+                for name in leaves(glance(at)):
+                    if self.may_make_modules(at, name):
+                        return True
+                    new = {one for one in self._named(self._homes[at.file], name) if one not in seen}
+                    seen |= new
+                    pending += new
+            finally:
+                self._asked_of.discard(at)
+        return False
+
+    def _named(self, sketch: Sketch, name: str) -> Iterator[Code]:
+        """The functions and classes, of whichever file, that a name may mean."""
+        first, *rest = name.split(".")
+        for atom in self._meant(sketch, first):
+            match atom:
+                case Code() if not rest:
+                    yield atom
+                case Kin(code):
+                    yield code
+                case v.Imported() | v.File():
+                    yield from self._followed(atom, rest, 0)
+                case Value():
+                    raise _UnsureError
 
     def _is_function(self, sketch: Sketch, name: str) -> bool:
         first = name.partition(".")[0]
@@ -199,6 +240,11 @@ class _Asker:
                 case Kin(code):
                     if not rest and home is not self._own:
                         yield code
+                case Value(alias) if alias:
+                    for atom2 in self._meant(home, alias.partition(".")[0]):
+                        if not isinstance(atom2, (v.Imported, v.File)):
+                            raise _UnsureError
+                        yield from self._followed(atom2, [*alias.split(".")[1:], *rest], steps + 1)
                 case Value(_, called) if not called or rest:
                     pass
                 case v.Ext():
