@@ -65,9 +65,10 @@ def test_it_is_looked_into_where_more_may_be_known(tmp_path: Path, layers: str, 
 MADE = """\
 import torch
 from layers import {names}
+from data import images, weights
 {made}
-model.load_state_dict(torch.load("net.pt"))
-out = model(torch.load("x.pt"))
+model.load_state_dict(weights)
+out = model(images)
 print(out.data)
 """
 NET = """\

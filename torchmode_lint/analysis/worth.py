@@ -212,8 +212,12 @@ class _Asker:
                     yield code
                 case v.Imported() | v.File():
                     yield from self._followed(atom, rest, 0)
-                case Value():
+                case Value(alias, called) if not self._is_external(sketch, alias or called):
                     raise _UnsureError
+
+    def _is_external(self, sketch: Sketch, name: str) -> bool:
+        """Whether a name, if it is one, means nothing of the project: what it gives is no function of it."""
+        return name != "?" and all(isinstance(atom, v.Ext) for atom in self._meant(sketch, name.partition(".")[0]))
 
     def _is_function(self, sketch: Sketch, name: str) -> bool:
         first = name.partition(".")[0]
