@@ -105,6 +105,16 @@ def test_what_the_body_of_a_file_makes_is_known(tmp_path: Path, names: str, made
     assert [one.diagnostic.code for one in result.findings] == ["TML101"]
 
 
+@pytest.mark.parametrize(
+    "made", ["Net().to('cpu')", "build()", "dict(net=Net())['net']", "helper()", "{'net': Net()}.get('net')"]
+)
+def test_what_a_call_made_in_another_file_may_be_a_module(tmp_path: Path, made: str) -> None:
+    layers = f"{LAYERS}{NET}{BUILD}from helpers import helper\nMADE = {made}\n"
+    helpers = "def helper():\n    return again()\ndef again():\n    from layers import build\n    return build()\n"
+    script = "import torch\nfrom layers import MADE\nMADE.load_state_dict({})\nprint(MADE.forward(int()).data)\n"
+    assert _examined(tmp_path, helpers=helpers, layers=layers, script=script).state is State.ANALYSED
+
+
 LOCAL = """\
 import torch
 def main():

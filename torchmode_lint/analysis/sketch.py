@@ -72,14 +72,14 @@ class Sketch:
         self._text = text
         self._starts = line_starts(text)
         self._at_once: list[ast.stmt] = []  # what the file does itself
-        self._in_classes: list[ast.stmt] = []  # and the bodies of its classes
+        self._aside: list[ast.stmt] = []  # and the bodies of its classes, and what decorates
         self._bodies: list[Body] = []
         self._suite(tree.body, self.code, None)
 
     def at_once(self) -> tuple[Code, Code]:
-        """What the file does itself, and what the bodies of its classes do; without what is in functions."""
+        """What the file does itself; and the bodies of its classes, and decorators. Without what is in functions."""
         both = []
-        for name, statements in (("", self._at_once), ("class", self._in_classes)):
+        for name, statements in (("", self._at_once), ("aside", self._aside)):
             code = _code("part", name, self.code)
             code.glance = glance_of(statements, set())
             both.append(code)
@@ -88,7 +88,7 @@ class Sketch:
     def forget(self) -> None:
         """Give up the trees; what is still asked for is parsed again."""
         self._at_once.clear()
-        self._in_classes.clear()
+        self._aside.clear()
         for body in self._bodies:
             body.forget()
 
@@ -123,7 +123,7 @@ class Sketch:
 
     def _other(self, node: ast.AST, around: Code, kin: Kin | None) -> None:
         """A statement, or a part of one, that binds names to values or has other statements in it."""
-        at_once = self._at_once if around is self.code else self._in_classes
+        at_once = self._at_once if around is self.code else self._aside
         suites = [suite for name in _SUITES if isinstance(suite := getattr(node, name, None), list)]
         if isinstance(node, ast.stmt) and not suites:
             at_once.append(node)
@@ -142,9 +142,10 @@ class Sketch:
         """What the statement of a definition evaluates: a grad mode that decorates it says nothing by itself."""
         names = [_dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2] for one in decorators]
         self.bare += [name for one, name in zip(decorators, names, strict=True) if not isinstance(one, ast.Call)]
-        others = [*others, *(one for one, name in zip(decorators, names, strict=True) if name not in GRAD_MODES)]
-        at_once = self._at_once if around is self.code else self._in_classes
-        at_once += [ast.Expr(ast.Tuple([one], ast.Load())) for one in others if isinstance(one, ast.Call)]
+        used = [one for one, name in zip(decorators, names, strict=True) if name not in GRAD_MODES]
+        at_once = self._at_once if around is self.code else self._aside
+        for statements, values in ((at_once, others), (self._aside, used)):
+            statements += [ast.Expr(ast.Tuple([one], ast.Load())) for one in values if isinstance(one, ast.Call)]
 
     def _bind(self, around: Code, name: str, bound: Bound) -> None:
         if around is self.code:

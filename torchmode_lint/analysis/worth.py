@@ -72,9 +72,9 @@ class _Asker:
     def wakes(self) -> bool:
         named = by_name(self._own.code)
         relevance = {kind: Relevance(named, self, kind) for kind in Kind}
-        of_file, of_classes = self._own.at_once()  # both are interpreted in any case
+        of_file, aside = self._own.at_once()  # both are interpreted in any case
         in_general = relevance[Kind.FUNCTION]
-        if in_general.may_know(of_file) or in_general.may_be(of_classes):
+        if in_general.may_know(of_file) or in_general.may_be(aside):
             return True
         if any(in_general.may_be(code) or _IMPORTS.search(code.text) for code in _run(of_file, named)):
             return True
@@ -187,7 +187,7 @@ class _Asker:
         pending = [code]
         while pending:
             at = pending.pop()
-            if len(seen) > _MAX_MAKERS or self._asked_of & {at}:
+            if len(seen) > _MAX_MAKERS or at in self._asked_of or _IMPORTS.search(at.text):
                 raise _UnsureError
             self._asked_of.add(at)
             try:
@@ -245,10 +245,11 @@ class _Asker:
                     if not rest and home is not self._own:
                         yield code
                 case Value(alias) if alias:
-                    for atom2 in self._meant(home, alias.partition(".")[0]):
-                        if not isinstance(atom2, (v.Imported, v.File)):
+                    first, *others = alias.split(".")
+                    for meant in self._meant(home, first):
+                        if not isinstance(meant, (v.Imported, v.File)):
                             raise _UnsureError
-                        yield from self._followed(atom2, [*alias.split(".")[1:], *rest], steps + 1)
+                        yield from self._followed(meant, [*others, *rest], steps + 1)
                 case Value(_, called) if not called or rest:
                     pass
                 case v.Ext():
