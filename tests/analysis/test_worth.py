@@ -115,6 +115,37 @@ def test_what_a_call_made_in_another_file_may_be_a_module(tmp_path: Path, made: 
     assert _examined(tmp_path, helpers=helpers, layers=layers, script=script).state is State.ANALYSED
 
 
+LOOP = """\
+import torch
+class Trainer:
+    def fit(self):
+        for batch in self.data:
+            self.optimizer.{move}()
+            {calls}
+"""
+HEIR = """\
+import torch
+from loop import Trainer
+class Heir(Trainer):
+    def load(self, weights):
+        self.net.load_state_dict(weights)
+    def first(self, batch): pass
+    def second(self, batch): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("move", "calls", "state"),
+    [
+        ("zero_grad", "self.first(batch); self.second(batch)", State.ANALYSED),
+        ("zero_grad", "self.first(batch)", State.SKIPPED),
+        ("rest", "self.first(batch); self.second(batch)", State.SKIPPED),
+    ],
+)
+def test_the_loop_of_a_base_class_counts(tmp_path: Path, move: str, calls: str, state: State) -> None:
+    assert _examined(tmp_path, loop=LOOP.format(move=move, calls=calls), heir=HEIR).state is state
+
+
 LOCAL = """\
 import torch
 def main():
