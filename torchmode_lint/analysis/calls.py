@@ -41,17 +41,18 @@ def call(frame: Frame, event: Call) -> None:
     callees = list(frame.raw(event.func))
     if len(callees) > 1:
         callees.sort(key=_order)
-    if frame.run.recording:
-        _note_droppable(frame, event, callees, arguments)
+    _note_droppable(frame, event, callees, arguments)
     if not callees:
         frame.set(event.dst, v.TOP)
         return
-    if len(callees) > 1 and all(isinstance(c, Bound) for c in callees) and len({c.name for c in callees}) == 1:  # type: ignore[union-attr]
-        # one of several objects, in a loop over them as a rule: all of them get the call
-        frame.set(event.dst, v.join_all([apply(frame, event, callee, arguments) for callee in callees]))
-        return
     owners = [_owner(callee) for callee in callees]
     held = frozenset(owner for owner in owners if owner is not None)
+    if len(callees) > 1 and _is_one_method(callees):
+        if all(isinstance(callee, Bound) for callee in callees) or not (None in owners or frame.state.holds(held)):
+            # one of several objects, in a loop over them as a rule, or parts of several: all of them get the call,
+            # since no name tells afterwards which of them did
+            frame.set(event.dst, v.join_all([apply(frame, event, callee, arguments) for callee in callees]))
+            return
     for callee, owner in zip(callees[1:], owners[1:], strict=True):
         other = frame.fork(frame.state.copy())
         if owner is not None:  # whichever of the objects it is that gets the call, it will be the same in the next one
@@ -74,6 +75,21 @@ def _owner(callee: Atom) -> Obj | None:
             return single if isinstance(single, Obj) else None
         case Obj(Path(base, _)):
             return Obj(base)
+        case _:
+            return None
+
+
+def _is_one_method(callees: list[Atom]) -> bool:
+    """Whether all of these are methods by one name."""
+    return len({_method(callee) for callee in callees}) == 1
+
+
+def _method(callee: Atom) -> str | None:
+    match callee:
+        case Bound(_, name) | Obj(Path(_, name)):
+            return name
+        case Func(code=code):
+            return code.name
         case _:
             return None
 

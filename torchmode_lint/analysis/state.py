@@ -264,6 +264,10 @@ class State:
             return True
         return any(isinstance(a, Obj) and renaming.id_mentions(a.id, site) for fact in self.facts for a in fact)
 
+    def holds(self, value: Value) -> bool:
+        """Whether a name or an attribute holds exactly this."""
+        return value in self.env.values() or value in self.attrs.values()
+
     def refine(self, value: Value, keep: Value) -> None:
         """Everything that held `value` is now known to hold only `keep` of it."""
         for slot, held in self.env.items():
