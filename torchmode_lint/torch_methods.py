@@ -37,6 +37,11 @@ MODULE_NEUTRAL = _methods(
     "num_parameters freeze unfreeze init_weights reset_parameters init_hidden initHidden print_trainable_parameters "
     "no_sync append extend insert keys items values load_weights save_weights load save_checkpoint load_checkpoint"
 )
+# and what a method of a model does that begins with one of these, whatever else it is called: no forward
+MODULE_NEUTRAL_VERBS = (
+    *("load_", "save_", "init_", "reset_", "set_", "register_", "add_", "remove_", "enable_", "disable_", "freeze_"),
+    *("unfreeze_", "configure_", "print_", "export_"),
+)
 # methods that only modules have: calling one shows what the receiver is
 MODULE_EVIDENCE = _methods("parameters named_parameters load_state_dict named_modules register_forward_hook")
 

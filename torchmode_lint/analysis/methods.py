@@ -148,7 +148,7 @@ def _module_forward_method(
     """`model.generate(x)`, `model.encode(x)`: a forward if it is given data."""
     given = [value for value in arguments.all() if not isinstance(v.single(value), (Const, v.Func, v.Cls, v.Ext))]
     frame.run.handed.add(identity)
-    if not given or name.startswith("_"):
+    if not given or name.startswith(("_", *named.MODULE_NEUTRAL_VERBS)):
         return frame.unknown(event)
     if record.cls is None or record.cls.is_open:
         doubts.doubt(frame)  # what cannot be seen may train: `model.learn(batch)`
