@@ -124,41 +124,35 @@ def _takes_modules(cls_code: Code) -> bool:
 
 def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]) -> Truth:
     answers = {Truth.NO}
-    literals: dict[int, object] | None = None
-    codes = list(_naming_layers(code, lookup))
+    codes = list(_naming_layers(code, lookup))  # looked into one by one: the first may say it
     settled = {name for inner in codes if inner.name == "__init__" for name in _made_for_eval(inner)}
-    compared = {call for inner in codes for call in _compared(inner)}
-    named = [pair for inner in codes for pair in named_callees(inner)]
-    called = {name for name, call in named if call is not None} if zeros else set()
-    for name, call in named:
-        if name.endswith(_SELF_TRAINING):
-            return Truth.YES
-        if name in settled or call in compared or name.startswith(_OF_OBJECTS):
-            continue
-        if call is None and name in called:
-            continue  # with what it is given, it comes again
-        target = lookup(code, name)
-        if isinstance(target, str):
-            if literals is None:
-                literals = {}
-                for inner in codes:
-                    literals.update(constants(inner))
-                literals.update(_zero_unless_given(codes))
-                literals.update(_loads(codes, zeros))
-            answers.add(layer_dependence(target, call, literals))
-        elif isinstance(target, Class):
-            handed = zero_parameters(target, _given(codes, call, zeros)) if zeros else _NONE
-            if (target.code, handed) not in seen and len(seen) < _MAX_CLASSES:
-                seen.add((target.code, handed))
-                if target.is_module:
-                    answers.add(_dependence(target, lookup, seen, zeros=handed))
-        elif target is not None:
-            handed = _zeros(target, target.parameters, _given(codes, call, zeros)) if zeros else _NONE
-            if (target, handed) not in seen and len(seen) < _MAX_CLASSES:
-                seen.add((target, handed))
-                answers.add(_code_dependence(target, lookup, seen, handed))
-        if Truth.YES in answers:
-            return Truth.YES
+    called = {name for inner in codes for name, call in named_callees(inner) if call is not None} if zeros else set()
+    for inner in codes:
+        compared = set(_compared(inner))
+        literals = constants(inner) | _zero_unless_given(inner) | _loads(inner, zeros)
+        for name, call in named_callees(inner):
+            if name.endswith(_SELF_TRAINING):
+                return Truth.YES
+            if name in settled or call in compared or name.startswith(_OF_OBJECTS):
+                continue
+            if call is None and name in called:
+                continue  # with what it is given, it comes again
+            target = lookup(code, name)
+            if isinstance(target, str):
+                answers.add(layer_dependence(target, call, literals))
+            elif isinstance(target, Class):
+                handed = zero_parameters(target, _given(inner, call, zeros)) if zeros else _NONE
+                if (target.code, handed) not in seen and len(seen) < _MAX_CLASSES:
+                    seen.add((target.code, handed))
+                    if target.is_module:
+                        answers.add(_dependence(target, lookup, seen, zeros=handed))
+            elif target is not None:
+                handed = _zeros(target, target.parameters, _given(inner, call, zeros)) if zeros else _NONE
+                if (target, handed) not in seen and len(seen) < _MAX_CLASSES:
+                    seen.add((target, handed))
+                    answers.add(_code_dependence(target, lookup, seen, handed))
+            if Truth.YES in answers:
+                return Truth.YES
     return strongest(answers)
 
 
@@ -217,19 +211,17 @@ def _made_for_eval(init: Code) -> set[str]:
     return made
 
 
-def _loads(codes: Sequence[Code], zeros: frozenset[ev.Variable]) -> dict[int, object]:
-    """The registers of code objects that hold a parameter that is zero."""
-    events = (event for inner in codes for block in inner.blocks for event in block.events) if zeros else ()
+def _loads(code: Code, zeros: frozenset[ev.Variable]) -> dict[int, object]:
+    """The registers of a code object that hold a parameter that is zero."""
+    events = (event for block in code.blocks for event in block.events) if zeros else ()
     return {event.dst: 0 for event in events if isinstance(event, ev.Load) and event.variable in zeros}
 
 
-def _given(
-    codes: Sequence[Code], call: ev.Call | None, zeros: frozenset[ev.Variable]
-) -> dict[int | str, object] | None:
+def _given(code: Code, call: ev.Call | None, zeros: frozenset[ev.Variable]) -> dict[int | str, object] | None:
     """The constants that a call gives, by position and name, and None for the rest; None where that cannot be told."""
     if call is None or any(argument.star for argument in call.arguments):
         return None
-    literals = {dst: value for inner in codes for dst, value in constants(inner).items()} | _loads(codes, zeros)
+    literals = constants(code) | _loads(code, zeros)
     return {one.keyword or position: literals.get(one.src) for position, one in enumerate(call.arguments)}
 
 
@@ -267,14 +259,11 @@ def _zero_defaults(function: Code) -> set[str]:
     return {parameter.name for parameter, default in pairs if default is not None and literals.get(default) == 0}
 
 
-def _zero_unless_given(codes: Sequence[Code]) -> dict[int, object]:
-    """The registers of code objects that hold a parameter whose default is zero."""
-    found: dict[int, object] = {}
-    for code in codes:
-        zero = {ev.Variable(code.scope, name) for name in _zero_defaults(code)} if code.kind == "function" else ()
-        events = [event for block in code.blocks for event in block.events] if zero else []
-        found |= {e.dst: _UNSURE for e in events if isinstance(e, ev.Load) and e.variable in zero}
-    return found
+def _zero_unless_given(code: Code) -> dict[int, object]:
+    """The registers of a function that hold a parameter whose default is zero."""
+    zero = {ev.Variable(code.scope, name) for name in _zero_defaults(code)} if code.kind == "function" else set()
+    events = [event for block in code.blocks for event in block.events] if zero else []
+    return {event.dst: _UNSURE for event in events if isinstance(event, ev.Load) and event.variable in zero}
 
 
 def layer_dependence(name: str, call: ev.Call | None, literals: dict[int, object]) -> Truth:
