@@ -95,8 +95,8 @@ def test_each_call_brings_its_own_states(tmp_path: Path) -> None:
 
 
 def test_a_root_that_is_given_up_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchmode_lint.analysis.interpreter.MIN_STEPS", 0)
-    monkeypatch.setattr("torchmode_lint.analysis.interpreter.MAX_FILE_STEPS", 60)
+    monkeypatch.setattr("torchmode_lint.analysis.budget.MIN_STEPS", 0)
+    monkeypatch.setattr("torchmode_lint.analysis.budget.MAX_FILE_STEPS", 60)
     program = watched(tmp_path / "a.py", TWO_CALLS)
     assert "main" in program.degraded
     assert all(at.line not in range(11, 15) for at in sights(program))

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Block
 
 
-class OverBudget(Exception):
-    """The analysis of one root costs too much: it is given up, and counted."""
-
-
 @dataclass(slots=True)
 class Outcome:
     """One way out of a code object: the state there and the value returned (or yielded, at `block`)."""
@@ -60,6 +56,7 @@ class Activation:
     outcomes: list[Outcome] = field(default_factory=list)
     yielded: Value = v.EMPTY
     made: set[Site] = field(default_factory=set)
+    shows: bool = False  # whether there is anything to record in it
     recorded: bool = False
     began: int = 0  # the steps of the root before it was last entered
 

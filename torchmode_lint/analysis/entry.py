@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import construction
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.activations import OverBudget, joined
+from torchmode_lint.analysis.activations import joined
+from torchmode_lint.analysis.budget import OverBudget
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.glance import glance
@@ -67,7 +68,7 @@ def _made(run: Interpreter, frame: Frame, cls: Class, init: Code) -> Made:
     context = run.enter(None, None, init)
     inner = Frame(run, context, frame.state.copy())
     bind(inner, init, [v.just(Obj(cls))])
-    run.allow()
+    run.budget.allow(idle=False)
     state = None
     try:
         activation = run.solve(context, inner.state)

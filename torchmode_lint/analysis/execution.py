@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import tracking
-from torchmode_lint.analysis.activations import OverBudget, joined
+from torchmode_lint.analysis.activations import joined
+from torchmode_lint.analysis.budget import OverBudget
 from torchmode_lint.analysis.frame import Frame
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
-    run.allow()
+    run.budget.allow()
     marks = sizes(run.program)
     visited = set(run.visited)
     try:
         activation = run.solve(context, state)
-        run.steps = 0
+        run.budget.steps = 0
         run.recording = True
         run.record(activation)
         for outcome in activation.outcomes:
@@ -35,8 +36,7 @@ def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     except OverBudget:
         run.program.degraded.append(context.code.qualname or "<module>")
         cut(run.program, marks)
-        costly = [one.context.code for one in run.active[1:] if run.steps - one.began > run.allowed // 2]
-        run.endless.update(costly[-1:])  # the innermost call that took most of it
+        run.budget.give_up([(one.began, one.context.code) for one in run.active[1:]])
         run.visited = visited | {context.code}  # what was called from here is still to be looked at
         run.active.clear()
         return None

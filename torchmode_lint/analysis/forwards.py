@@ -51,6 +51,7 @@ def forward(
     items = branches.items_of(frame.state, frame.context.code.scope)
     if not off and direct:
         doubts.applied(frame, event, identity)
+    frame.run.show(sure=direct and (not by_method or by_method in api.FORWARDS))
     if frame.run.recording:
         frame.run.program.forwards.append(
             Forward(

@@ -33,6 +33,7 @@ def backward(
     run, state = frame.run, frame.state
     may = frozenset().union(*(t.may for t in tensors))
     must = frozenset().union(*(t.must for t in tensors))
+    run.show()
     if run.recording:
         program = run.program
         program.trained |= tracking.keys(may)
@@ -180,6 +181,7 @@ def step(frame: Frame, event: Event, identity: Identity, *, through: bool = Fals
     record = frame.state.heap.get(identity)
     if not isinstance(record, r.Optimizer):
         return
+    frame.run.show()
     if frame.run.recording:
         frame.run.program.steps.append(Step(event, frame.context, identity, record, frame.state.turn(), through))
         if record.admitted is Gradients.CLEAN:
@@ -210,5 +212,6 @@ def touch_gradients(frame: Frame) -> None:
 
 
 def read_grad(frame: Frame, event: Event, t: Tensor, *, optimized: bool = False) -> None:
+    frame.run.show()
     if frame.run.recording:
         frame.run.program.grad_reads.append(GradRead(event, frame.context, t, optimized))

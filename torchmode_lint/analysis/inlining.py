@@ -57,7 +57,12 @@ def inline(frame: Frame, event: Event, func: Func, arguments: Arguments, dst: in
     loops = frame.state.loops
     stash = _hide(frame, entry, code)
     hidden = visibility.hide(entry)
-    activation = run.solve(context, entry)
+    aside = run.nameless(code)
+    activation = run.solve(context, entry) if aside is None else run.solve_aside(context, entry)
+    if activation is None:
+        assert aside is not None
+        _overwritten(frame, arguments, aside)
+        return unknown_calls.call(frame, event, arguments, neutral=True, made=(event, code))
     stash = _shown(stash, activation.made)
     frame.regs = _shown(frame.regs, activation.made)
     ways: list[tuple[State, Value]] = []

@@ -12,19 +12,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torchmode_lint.analysis import branches, tracking, transfer
+from torchmode_lint.analysis import branches, partitions, tracking, transfer
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.activations import Activation, Outcome, OverBudget
+from torchmode_lint.analysis.activations import Activation, Outcome
+from torchmode_lint.analysis.budget import MAX_FILE_STEPS, Budget, OverBudget, TooLong
 from torchmode_lint.analysis.codes import Codes
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.loader import Loaded
 from torchmode_lint.analysis.program import Program
-from torchmode_lint.analysis.state import Signature, State
+from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Context, Site
 from torchmode_lint.flow import cfg
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.shared import spent_registers
-from torchmode_lint.protocol import Gradients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +39,7 @@ if TYPE_CHECKING:
 
 MAX_PARTITIONS = 8
 MAX_OUTCOMES = 4
-MAX_FRAMES = 6
 MAX_DEPTH = 10
-MIN_STEPS = 2_000  # of one root, however little is left for the file
-MAX_FILE_STEPS = 240_000
 LARGE = 150  # names, objects and attributes: from there on an event costs more than one step
 LONG = 100  # events of a block
 MAX_MEMO = 12
@@ -54,6 +51,7 @@ class Made:
     """What a constructor left: the state, None where there is none, and what was learnt and asked on the way."""
 
     state: State | None
+    shows: bool
     born: frozenset[Site]
     carriers: frozenset[v.Identity]
     asked: frozenset[tuple[object, str]]
@@ -67,15 +65,14 @@ class Interpreter(Codes):
         self.program = program
         self.recording = False
         self.watch: Watch | None = None  # is told of each event, in the recording pass
-        self.steps = 0
-        self.spent = 0
-        self.allowed = MAX_FILE_STEPS
+        self.shows = False  # whether this root has come to anything that can be recorded, or hangs on a forward
+        self.body_shows = False
+        self.budget = Budget()
         self.calls_until = MAX_FILE_STEPS
         self.lazy = False  # an imported file: what it imports itself is read when somebody asks for it
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
         self.costly: set[Code] = set()  # roots that were given up, which another round would not find cheaper
-        self.endless: set[Code] = set()  # what functions were given up in: who else calls it is given up at once
         self._evidence: dict[object, set[str]] = {}
         self._asked: set[tuple[object, str]] = set()  # what was to be known of whom, in this root
         self._asked_ever: set[tuple[object, str]] = set()
@@ -121,12 +118,14 @@ class Interpreter(Codes):
         self.born.clear()
         self.solved.clear()
         self._asked.clear()
-        self.steps = 0
+        self.shows = self.body_shows
+        self.budget.begin()
 
-    def allow(self) -> None:
-        """Give the next root a third of what is left for the file, so that there is always something left."""
-        self.steps = 0
-        self.allowed = max((MAX_FILE_STEPS - self.spent) // 3, MIN_STEPS)
+    def show(self, *, sure: bool = True) -> None:
+        """There is something to record: `sure`ly a move of the protocol."""
+        self.shows = True
+        if sure:
+            self.budget.come_to_something()
 
     def learn(self, identity: object, what: str) -> None:
         """Remember, for the whole file, how something unknown is used; that counts as new where somebody has asked."""
@@ -147,19 +146,20 @@ class Interpreter(Codes):
 
     def given(self, state: State | None) -> Made:
         """What has been found out since the last `forget`, to be taken up in another root."""
-        return Made(state, frozenset(self.born), frozenset(self.carriers), frozenset(self._asked))
+        return Made(state, self.shows, frozenset(self.born), frozenset(self.carriers), frozenset(self._asked))
 
     def take(self, made: Made) -> None:
         """Go on from what another root has found out."""
+        self.shows = self.shows or made.shows
         self.born |= made.born
         self.carriers |= made.carriers
         self._asked |= made.asked
 
     def may_enter(self, context: Context, code: Code) -> bool:
         """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""
-        if self.spent > self.calls_until:
+        if self.budget.spent > self.calls_until:
             return False
-        if code in self.endless and [*context.chain()][-1].code.kind != "file":
+        if self.budget.refuses(code) and [*context.chain()][-1].code.kind != "file":
             raise OverBudget
         if self.solved[code] > MAX_SOLVED and not self.moves(code):
             return False
@@ -169,19 +169,15 @@ class Interpreter(Codes):
         """The fixpoint of a code object from `entry`; `to_yield` stops at each yield."""
         start = context.code.entry if start is None else start
         known = self._memo.setdefault((context, start, to_yield), [])
-        for activation in known:
-            if activation.entry.same(entry):
-                if self.active:
-                    self.active[-1].made |= activation.made
-                if self.recording:
-                    self.record(activation)
-                return activation
+        found = self._found(known, entry)
+        if found is not None:
+            return found
         was = self.recording
         self.recording = False
         self.visited.add(context.code)
         earlier = next((one for one in known if one.may_grow(entry)), None)
         activation = earlier or Activation(context, entry.copy(), start, to_yield)
-        activation.began = self.steps
+        activation.began = self.budget.steps
         if earlier is None:
             self.solved[context.code] += 1
             self._fixpoint(activation)
@@ -198,9 +194,44 @@ class Interpreter(Codes):
             self.record(activation)
         return activation
 
+    def solve_aside(self, context: Context, entry: State) -> Activation | None:
+        """`solve` where neither the code nor what it calls names the protocol, None where that takes too long.
+
+        What little such code does may matter, as that it applies a module. But most of all events would be of code that
+        plans, counts or configures, and what it takes would be missing elsewhere.
+        """
+        code = context.code
+        if code in self.budget.too_long:
+            return self._found(self._memo.get((context, code.entry, False), []), entry)
+        if self.recording:
+            return self.solve(context, entry)
+        depth, visited = len(self.active), set(self.visited)
+        try:
+            with self.budget.aside(code):
+                return self.solve(context, entry)
+        except TooLong:
+            for unsolved in self.active[depth:]:
+                known = self._memo[unsolved.context, unsolved.start, unsolved.to_yield]
+                if unsolved in known:
+                    known.remove(unsolved)
+            del self.active[depth:]
+            self.visited = visited  # what was called from here is still to be looked at
+            return None
+
+    def _found(self, known: list[Activation], entry: State) -> Activation | None:
+        """What was solved from the same state before."""
+        for activation in known:
+            if activation.entry.same(entry):
+                if self.active:
+                    self.active[-1].made |= activation.made
+                if self.recording:
+                    self.record(activation)
+                return activation
+        return None
+
     def record(self, activation: Activation) -> None:
-        """The second pass: interpret each solved block once more and record what is seen."""
-        if activation.recorded:
+        """The second pass: interpret each solved block once more and record what is seen, if there is anything."""
+        if activation.recorded or not (activation.shows or self.watch):
             return
         activation.recorded = True
         self.active.append(activation)
@@ -224,6 +255,7 @@ class Interpreter(Codes):
             for target, after in self._run_block(activation, block, state):
                 self._arrive(activation, target, after, queue)
         self.active.pop()
+        activation.shows = self.shows
         if self.active:
             self.active[-1].made |= activation.made
 
@@ -244,7 +276,7 @@ class Interpreter(Codes):
             heapq.heappush(queue, (block.number, len(states) - 1))
             return
         else:
-            index = _nearest(signatures, signature)
+            index = partitions.nearest(signatures, signature)
         if states[index].join(state):
             if not same:
                 signatures[index] = states[index].signature()
@@ -281,10 +313,7 @@ class Interpreter(Codes):
         watch = self.watch if self.recording else None
         spent = _spent(activation.context.code, block)
         for at, event in enumerate(block.events):
-            self.steps += weight * len(frames)
-            self.spent += weight * len(frames)
-            if self.steps > self.allowed or self.spent > MAX_FILE_STEPS:
-                raise OverBudget
+            self.budget.take(weight * len(frames))
             if activation.to_yield and isinstance(event, ev.Yield):
                 after = block.successors()[0] if block.successors() else None
                 for frame in frames:
@@ -300,7 +329,7 @@ class Interpreter(Codes):
                 running = [one for frame in frames for one in (frame, *frame.forks) if not one.dead]
                 for frame in frames:
                     frame.forks = []
-                frames = running if len(running) <= MAX_FRAMES else _merged(running)
+                frames = running if len(running) <= partitions.MAX_FRAMES else partitions.merged(running)
         return frames
 
     def _leave(self, activation: Activation, outcome: Outcome) -> None:
@@ -338,21 +367,6 @@ def _is_local(identity: object) -> bool:
     return isinstance(identity, Context) and identity.code.kind != "file"
 
 
-def _nearest(signatures: list[Signature], wanted: Signature) -> int:
-    """Of the partitions, the one that is the least lost by joining: first of all in the same turn of the loops."""
-
-    def distance(index: int) -> tuple[bool, bool, int, int]:
-        one = signatures[index]
-        apart = len(one.heap ^ wanted.heap) + (one.grad is not wanted.grad)
-        return (one.turns != wanted.turns, _optimizers(one) != _optimizers(wanted), apart, -index)
-
-    return min(range(len(signatures)), key=distance)
-
-
-def _optimizers(signature: Signature) -> frozenset[object]:
-    return frozenset(entry for entry in signature.heap if isinstance(entry[1], Gradients))
-
-
 def _moved(state: State, source: Block, target: Block, scope: int) -> State:
     """The state on the edge: which turn of each loop around the target this is."""
     loops: dict[Block, int] = {}
@@ -363,20 +377,3 @@ def _moved(state: State, source: Block, target: Block, scope: int) -> State:
         loops[head] = turn
     state.loops = loops
     return state
-
-
-def _merged(frames: list[Frame]) -> list[Frame]:
-    """As many frames as signatures, or one."""
-    by_signature: dict[Signature, Frame] = {}
-    for frame in frames:
-        signature = frame.state.signature()
-        kept = by_signature.get(signature)
-        if kept is None and len(by_signature) >= MAX_FRAMES:
-            kept = next(iter(by_signature.values()))
-        if kept is None:
-            by_signature[signature] = frame
-            continue
-        kept.state.join(frame.state)
-        for register, value in frame.regs.items():
-            kept.regs[register] = v.join(kept.regs.get(register, v.EMPTY), value)
-    return list(by_signature.values())

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import records as r
 from torchmode_lint.analysis import renaming
 from torchmode_lint.analysis import values as v
-from torchmode_lint.analysis.activations import OverBudget, joined
+from torchmode_lint.analysis.activations import joined
+from torchmode_lint.analysis.budget import OverBudget
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State

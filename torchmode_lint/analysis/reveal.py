@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def record(frame: Frame, event: Event, arguments: Arguments) -> None:
     """Remember what is known here, in the recording pass."""
+    frame.run.show()
     if not frame.run.recording:
         return
     shown: set[str] = set()

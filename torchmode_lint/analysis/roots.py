@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from torchmode_lint.analysis import construction, dropouts, execution, renaming
 from torchmode_lint.analysis import values as v
+from torchmode_lint.analysis.budget import MAX_FILE_STEPS
 from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.entry import bind, blurred, receiver
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.glance import glance
-from torchmode_lint.analysis.interpreter import MAX_FILE_STEPS, Interpreter
+from torchmode_lint.analysis.interpreter import Interpreter
 from torchmode_lint.analysis.program import Program
 from torchmode_lint.analysis.relevance import Kind, Relevance, by_name, calls_several
 from torchmode_lint.analysis.sights import Watch
@@ -49,10 +50,10 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watche
     interpreter = Interpreter(Program(source), loader)
     interpreter.watch = Watch() if watched else None
     for _ in range(MAX_ROUNDS):
-        interpreter.grew_shared = False
+        interpreter.grew_shared = interpreter.body_shows = False
         interpreter.program = Program(source, sources=interpreter.sources)
         interpreter.forget()
-        interpreter.spent = 0
+        interpreter.budget.spent = 0
         _round(interpreter, source, callers)
         if not interpreter.grew_shared:
             break
@@ -68,6 +69,7 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
     path = Path(source.path)
     loaded = run.open(source, path.resolve() if path.is_absolute() else path)
     loaded.state = execution.execute(run, loaded.context, State())
+    run.body_shows = run.shows
     after = loaded.state or State()
     for cls, code in _inherited(run, source):
         start(run, code, after, cls)
@@ -78,7 +80,7 @@ def _round(run: Interpreter, source: SourceFile, callers: Sequence[Path]) -> Non
             run.forget()
             _start_all(run, caller.source.code, caller.state)
     if callers:
-        run.spent = 0
+        run.budget.spent = 0
         run.program.entered = set(run.visited)
     _start_all(run, source.code, after)
 
@@ -92,7 +94,7 @@ def _start_all(run: Interpreter, file: Code, after: State) -> None:
         code = waiting.first()
         if not _is_relevant(run, code, relevance):
             continue
-        if run.spent > MAX_FILE_STEPS or code in run.costly:
+        if run.budget.spent > MAX_FILE_STEPS or code in run.costly:
             run.program.degraded.append(code.qualname)
         elif not _start_until_settled(run, code, after):  # what it calls is tried, each by itself
             run.costly.add(code)
@@ -153,10 +155,10 @@ def _constructors(cls: Class) -> Iterator[Code]:
 
 def _start_until_settled(run: Interpreter, code: Code, after: State) -> bool:
     """Analyse a root, again while it teaches what its unknowns are; whether that was within the budget."""
-    spent = run.spent
+    spent = run.budget.spent
     for _ in range(MAX_ROUNDS):
         run.grew = False
-        run.spent = spent  # the last time counts
+        run.budget.spent = spent  # the last time counts
         sizes = execution.sizes(run.program)
         within = start(run, code, after)
         run.forget()

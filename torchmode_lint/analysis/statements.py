@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 
 def _discard(frame: Frame, event: ev.Discard) -> None:
+    atoms = frame.raw(event.src)
     if not frame.run.recording:
+        if any(_may_show(frame, event, atom) for atom in atoms):
+            frame.run.show()
         return
-    for atom in frame.raw(event.src):
+    for atom in atoms:
         if isinstance(atom, Bound) and isinstance(atom.owner, Tensor) and atom.name == "backward":
             frame.run.program.trained |= tracking.keys(atom.owner.may)
         form = _no_effect(frame, event, atom)
-        if form is not None and len(frame.raw(event.src)) == 1:
+        if form is not None and len(atoms) == 1:
             frame.run.program.no_effects.append(NoEffect(event, frame.context, form[0], form[1]))
 
 
@@ -50,6 +53,17 @@ def _no_effect(frame: Frame, event: ev.Discard, atom: v.Atom) -> tuple[str, str]
             if isinstance(made, ev.Call) and _is_call_of(event, made) and identity not in frame.state.saved:
                 return "", "grad mode"
     return _dropped_call(frame, event)
+
+
+def _may_show(frame: Frame, event: ev.Discard, atom: v.Atom) -> bool:
+    """Whether `_no_effect` may be more than None, in the recording pass."""
+    match atom:
+        case Bound() | Obj(Path(_, "eval" | "zero_grad")):
+            return True
+        case Obj(identity):
+            return isinstance(frame.state.heap.get(identity), r.GradSwitch) or _dropped_call(frame, event) is not None
+        case _:
+            return _dropped_call(frame, event) is not None
 
 
 def _is_call_of(event: ev.Discard, made: ev.Call) -> bool:

@@ -51,6 +51,8 @@ def _zero(frame: Frame, event: Event, name: str, arguments: Arguments) -> Value:
 def bare_decorator(frame: Frame, event: Event, name: str) -> None:
     """`@torch.no_grad` without parentheses is an error on old versions."""
     of_torch = name.startswith("torch.") and not name.endswith(_NEVER_BARE)
+    if of_torch and runs_before(_WITHOUT_PARENTHESES):
+        frame.run.show()
     if frame.run.recording and of_torch and runs_before(_WITHOUT_PARENTHESES):
         frame.run.program.no_effects.append(NoEffect(event, frame.context, name, "bare"))
 
