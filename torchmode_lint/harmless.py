@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from torchmode_lint.python_parser import file_tree
+from torchmode_lint.python_parser import children, file_tree
 from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
 
 _SWITCHES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
@@ -98,13 +98,24 @@ def is_harmless(text: str, tree: ast.Module) -> bool:
                 switching.add(at.function.name)
     if not switching or not modules:
         return True
-    made = re.compile(rf"\b(?:{'|'.join(modules)})\(")
-    return not _reaches(tree, _lines(text, (one.end() for one in made.finditer(text))), modules, switching)
+    made = (place for name in modules for place in _places(text, f"{name}("))
+    return not _reaches(tree, _lines(text, made), modules, switching)
+
+
+def _places(text: str, words: str) -> Iterator[int]:
+    """Where these words end in a text."""
+    at = text.find(words)
+    while at >= 0:
+        yield at + len(words)
+        at = text.find(words, at + 1)
+
+
+_IN_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def _statements(node: ast.AST, lines: list[int], cls: ast.ClassDef | None, function: _Function | None) -> Iterator[_At]:
     """The statements that have one of the lines; the decorators of a function count as part of what is in it."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, (ast.ExceptHandler, ast.match_case)):
             yield from _statements(child, lines, cls, function)
         elif isinstance(child, ast.stmt) and _has_line(child, lines):
@@ -129,8 +140,7 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
     while pending:
         node = pending.pop()
         yield node
-        inner = (ast.stmt, ast.ExceptHandler, ast.match_case)
-        pending += [one for one in ast.iter_child_nodes(node) if not isinstance(one, inner)]
+        pending += [one for one in children(node) if not isinstance(one, _IN_STATEMENTS)]
 
 
 def _module_classes(tree: ast.Module) -> set[str]:

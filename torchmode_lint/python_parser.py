@@ -19,6 +19,18 @@ def python_reads(text: bytes) -> bool:
     return True
 
 
+def children(node: ast.AST) -> list[ast.AST]:
+    """What `ast.iter_child_nodes` gives, in less time."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
+
+
 @functools.lru_cache(maxsize=1)
 def file_tree(text: str) -> ast.Module | None:
     """The tree of a file; the last one is kept, since several ask for it one after the other. Not to be changed."""

@@ -25,12 +25,19 @@ _LIBRARIES = (
 )
 
 # What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
-PROTOCOL = re.compile(
-    r"\b(?:backward|eval|train|no_grad|inference_mode|enable_grad|set_grad_enabled|zero_grad|load_state_dict|optim"
-    r"|requires_grad_?|detach|from_pretrained|jit\.trace|export\.export)\b"
-    r"|\.(?:step|grad|cuda|load)\b|^[ \t]*[\w.]+\.(?:to|cpu|clone)\(",
-    re.MULTILINE,
+# Each begins with letters that are looked for as such: one pattern for all takes many times as long.
+_PROTOCOL = (
+    *(
+        re.compile(rf"{word}(?<!\w{word})\b")
+        for word in (
+            r"backward eval train no_grad inference_mode enable_grad set_grad_enabled zero_grad load_state_dict optim "
+            r"requires_grad requires_grad_ detach from_pretrained jit\.trace export\.export"
+        ).split()
+    ),
+    *(re.compile(rf"\.{word}\b") for word in ("step", "grad", "cuda", "load")),
 )
+_MOVING = re.compile(r"\.(?:to|cpu|clone)\(")
+_MOVED = re.compile(r"[ \t]*[\w.]+")  # at the beginning of a line: what that returns is dropped
 # What it must say for dropout that does not ask for the mode: functions, and layers made on the spot.
 _DROPPING_WORDS = ("ropout", "scaled_dot_product_attention", "multi_head_attention_forward")
 _DROPPING = re.compile(
@@ -39,7 +46,6 @@ _DROPPING = re.compile(
     re.MULTILINE,
 )
 # Of those, the ones that make a file worth looking into, whatever stands around them; `harmless` looks at the others.
-# Each begins with letters that are looked for as such: one pattern for all takes many times as long.
 _SURE = (
     *(
         re.compile(rf"{word}(?<!\w{word})\b".encode())
@@ -63,7 +69,15 @@ _NOT_CODE = re.compile(NOT_CODE.pattern.encode(), re.DOTALL)
 
 def names_moves(text: str) -> bool:
     """Whether a file says what it must for a move of the protocol to be made, or dropped, in it."""
-    return PROTOCOL.search(text) is not None or any(word in text for word in told_moves())
+    return names_protocol(text) or any(word in text for word in told_moves())
+
+
+def names_protocol(text: str) -> bool:
+    """The same, whatever the user has spoken of."""
+    return any(words.search(text) for words in _PROTOCOL) or any(
+        _MOVED.fullmatch(text, text.rfind("\n", 0, found.start()) + 1, found.start())
+        for found in _MOVING.finditer(text)
+    )
 
 
 def names_dropout(text: str) -> bool:

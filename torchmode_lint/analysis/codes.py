@@ -15,7 +15,7 @@ from torchmode_lint.analysis.mentions import Own, Plain, moves, own_plain, plain
 from torchmode_lint.analysis.outputs import Output, output_of
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
-from torchmode_lint.screen import PROTOCOL
+from torchmode_lint.screen import names_protocol
 from torchmode_lint.torch_api import may_make_modules
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "s
 
 
 # A file of modules, or of what makes some, speaks of these.
-MODULES = re.compile(r"\bforward\b|\bModule\b|\bnn\b")
+_MODULES = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in ("forward", "Module", "nn"))
 _DEFINED = r"(?m)^[ \t]*(?:class|def)[ \t]+{}\b"
 _WORD = re.compile(r"[^\W\d]\w*")
 _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)
@@ -183,7 +183,7 @@ class Codes:
         """
         value = self.name(ev.Variable(code.file.scope, name.partition(".")[0]))
         atom = None if value is None else v.single(value)
-        if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, PROTOCOL):
+        if isinstance(atom, v.Imported | v.File) and not self.loader.project.mentions(atom.path, names_protocol):
             if not (modules and may_be_of_modules(self.loader, atom, name.split(".")[1:])):
                 return None
         if value is None or isinstance(atom, v.Ext):
@@ -240,7 +240,7 @@ class Codes:
         loaded = self.scopes.get(cls.code.file.scope)
         if loaded is None or loaded.source.cells is not None:
             return True
-        return any(self.loader.project.mentions(loaded.path, words) for words in (MODULES, PROTOCOL))
+        return any(self.loader.project.mentions(loaded.path, words) for words in (speaks_of_modules, names_protocol))
 
     def matters(self, code: Code) -> bool:
         """Whether the file of a code object can hold anything of the protocol at all, by its words."""
@@ -331,13 +331,19 @@ class Codes:
         return known
 
 
+def speaks_of_modules(text: str) -> bool:
+    """Whether a file with this text may have modules, or something that makes some."""
+    return any(words.search(text) for words in _MODULES)
+
+
 def may_be_of_modules(loader: Loader, atom: v.Imported | v.File, rest: Sequence[str]) -> bool:
     """Whether a name of a file may be of modules, by the text: a function or a class is not in a file without."""
     name = atom.name if isinstance(atom, v.Imported) else rest[0] if rest else ""
     if loader.told(v.Imported(atom.path, name)) is not None:
         return True
     mentions = loader.project.mentions
-    return mentions(atom.path, MODULES) or not mentions(atom.path, re.compile(_DEFINED.format(re.escape(name))))
+    defined = re.compile(_DEFINED.format(re.escape(name)))
+    return mentions(atom.path, speaks_of_modules) or not mentions(atom.path, defined.search)
 
 
 def _maker(identity: v.Identity) -> Code | None:

@@ -125,14 +125,14 @@ def _takes_modules(cls_code: Code) -> bool:
 def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]) -> Truth:
     answers = {Truth.NO}
     codes = list(_naming_layers(code, lookup))  # looked into one by one: the first may say it
+    if any(_asks_for_the_mode(inner) for inner in codes):
+        return Truth.YES
     settled = {name for inner in codes if inner.name == "__init__" for name in _made_for_eval(inner)}
     called = {name for inner in codes for name, call in named_callees(inner) if call is not None} if zeros else set()
     for inner in codes:
         compared = set(_compared(inner))
         literals = constants(inner) | _zero_unless_given(inner) | _loads(inner, zeros)
         for name, call in named_callees(inner):
-            if name.endswith(_SELF_TRAINING):
-                return Truth.YES
             if name in settled or call in compared or name.startswith(_OF_OBJECTS):
                 continue
             if call is None and name in called:
@@ -166,6 +166,11 @@ def _naming_layers(code: Code, lookup: Lookup) -> Iterator[Code]:
         for inner in code.codes:
             if "classmethod" not in inner.decorators:
                 yield from _naming_layers(inner, lookup)
+
+
+def _asks_for_the_mode(code: Code) -> bool:
+    """Whether a function names `self.training`; of a class, its functions are asked."""
+    return code.kind != "class" and any(name.endswith(_SELF_TRAINING) for name, _ in glance(code).names)
 
 
 def _may_count(name: str, code: Code, lookup: Lookup) -> bool:

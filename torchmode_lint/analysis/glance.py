@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torchmode_lint.flow import events as ev
+from torchmode_lint.python_parser import children
 
 if TYPE_CHECKING:
     from torchmode_lint.flow.cfg import Code
@@ -155,7 +156,7 @@ class _Seen:
     def parts(self, node: ast.AST) -> _Parts:
         self.size += isinstance(node, (ast.expr, ast.alias))
         way = _WAYS.get(type(node))
-        return _children(node) if way is None else way(self, node)
+        return children(node) if way is None else way(self, node)
 
     def leave(self) -> None:
         self._around.pop()
@@ -221,11 +222,11 @@ class _Seen:
 
     def _catching(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar) -> _Parts:
         self._bind(node.name)
-        return _children(node)
+        return children(node)
 
     def _mapping(self, node: ast.MatchMapping) -> _Parts:
         self._bind(node.rest)
-        return _children(node)
+        return children(node)
 
     def _declaration(self, node: ast.Global | ast.Nonlocal) -> _Parts:
         if not self._around:
@@ -245,7 +246,7 @@ class _Seen:
         return self._scope((*node.decorator_list, *bases), node.body)
 
     def _comprehension(self, node: ast.expr) -> _Parts:
-        return self._scope((), _children(node), comprehension=True)
+        return self._scope((), children(node), comprehension=True)
 
     def _yield(self, node: ast.Yield | ast.YieldFrom) -> _Parts:
         self.yields = self.yields or not self._around
@@ -276,17 +277,6 @@ _WAYS: dict[type[ast.AST], Callable[[_Seen, Any], _Parts]] = {
 
 def _defaults(arguments: ast.arguments) -> Iterator[ast.expr]:
     return (one for one in (*arguments.defaults, *arguments.kw_defaults) if one is not None)
-
-
-def _children(node: ast.AST) -> list[ast.AST]:
-    found: list[ast.AST] = []
-    for name in node._fields:
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [one for one in value if isinstance(one, ast.AST)]
-        elif isinstance(value, ast.AST):
-            found.append(value)
-    return found
 
 
 def dotted(node: ast.AST) -> str:

@@ -166,13 +166,14 @@ def own_plain(code: Code, names: Names) -> Own | None:
     applies = copies = holds = False
     callees: dict[Code, None] = {}
     seen = glance(code)
-    within = {name.rpartition(".")[0] for name, is_called in seen.names if not is_called}
-    asked = seen.asked.copy()
-    for name, is_called in seen.names:
+    for name, is_called in seen.names:  # before any is looked up, for which other files may have to be read
         last = name.rpartition(".")[2]
         if _is_move(name, alone) or ("." in name and last in _ATTRIBUTES and (is_called or last not in COUNTERS)):
             return None
         reads.add(last)
+    within = {name.rpartition(".")[0] for name, is_called in seen.names if not is_called}
+    asked = seen.asked.copy()
+    for name, is_called in seen.names:
         if is_called:
             applies = applies or _may_apply(code, name, names)
             continue

@@ -70,7 +70,7 @@ class Project:
         self._resolved: dict[Path, Path] = {}
         self.sources: dict[Path, SourceFile | None] = {}
         self._mentions: dict[Path, _Mentions] = {}
-        self._matches: dict[tuple[Path, re.Pattern[str]], bool] = {}
+        self._matches: dict[tuple[Path, Callable[[str], object]], bool] = {}
         self._imports: dict[Path, dict[tuple[str, int], Path | None]] = {}
 
     def find(self, importer: Path, module: str, level: int) -> Path | None:
@@ -189,7 +189,7 @@ class Project:
     def callers(self, path: Path, names: set[str]) -> list[Path]:
         """The files that import the one at `path`, or its package, and may call one of these names; not unit tests."""
         at = path.resolve()
-        calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
+        calls = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b").search
         found = (one for one in self._importing(at) if not _tests(one) and self.mentions(one, calls, in_strings=True))
         return list(itertools.islice(found, MAX_CALLERS))
 
@@ -218,14 +218,12 @@ class Project:
         at = self._resolved.get(path) or self._resolved.setdefault(path, path.resolve())
         return (at.parent.name if at.stem == "__init__" else at.stem, at.parent.name)
 
-    def mentions(self, path: Path, pattern: re.Pattern[str], *, in_strings: bool = False) -> bool:
-        """Whether the code of a file matches a pattern; asked once for each file. `in_strings`: or the rest of it."""
-        key = (path, pattern)
+    def mentions(self, path: Path, words: Callable[[str], object], *, in_strings: bool = False) -> bool:
+        """Whether the code of a file says some words; asked once for each file. `in_strings`: or the rest of it."""
+        key = (path, words)
         if key not in self._matches:
             text = self._text(path)
-            self._matches[key] = pattern.search(text) is not None and (
-                in_strings or pattern.search(NOT_CODE.sub('""', text)) is not None
-            )
+            self._matches[key] = bool(words(text)) and (in_strings or bool(words(NOT_CODE.sub('""', text))))
         return self._matches[key]
 
     def may_bind(self, path: Path, name: str) -> bool:

@@ -19,7 +19,7 @@ from torchmode_lint.analysis.glance import glance
 from torchmode_lint.analysis.mentions import BUILTINS, leaves
 from torchmode_lint.analysis.sketch import Import, Kin, Sketch, Value
 from torchmode_lint.flow.cfg import Code
-from torchmode_lint.screen import PROTOCOL
+from torchmode_lint.screen import names_protocol
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
@@ -67,7 +67,8 @@ class SketchedNames:
         for atom in self._meant(sketch, first):
             match atom:
                 case v.Imported(path) | v.File(path):
-                    if self._project.mentions(path, PROTOCOL) or (modules and self._of_modules_by_text(atom, rest)):
+                    moves = self._project.mentions(path, names_protocol)
+                    if moves or (modules and self._of_modules_by_text(atom, rest)):
                         yield from self._followed(atom, rest, 0)
                 case Value(alias) if alias:
                     yield from self._outside(sketch, ".".join((alias, *rest)), modules, steps + 1)
