@@ -172,6 +172,7 @@ MODULE_BASES = (
     "torchvision.ops.",
     "torch_geometric.nn.",
 )
+_NO_MODULE_BASES = ("torch.nn.Parameter", "torch.nn.functional.", "torch.nn.attention.")
 _LARGE_LIBRARIES = ("transformers.", "diffusers.", "pytorch_transformers.", "pytorch_pretrained_bert.")
 _NOT_MODULES = ("Config", "Tokenizer", "Processor", "Extractor", "Output", "Trainer", "Callback", "Pipeline", "Dataset")
 _MODEL_NAME = re.compile(r"Model|For[A-Z]|UNet|VAE|Autoencoder")
@@ -184,7 +185,7 @@ def is_module_base(name: str) -> bool:
         last = name.rpartition(".")[2]
         foreign = _OTHER_BACKENDS.match(last) or any(word in last for word in _NOT_MODULES)
         return bool(_MODEL_NAME.search(last)) and not foreign
-    return name.startswith(MODULE_BASES) and not name.startswith(("torch.nn.Parameter", "torch.nn.functional."))
+    return name.startswith(MODULE_BASES) and not name.startswith(_NO_MODULE_BASES)
 
 
 # Methods that apply a module, whatever its class: those of well-known libraries.

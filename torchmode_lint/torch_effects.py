@@ -140,6 +140,8 @@ EFFECTS: dict[str, Effect] = {
     "torch.nn.utils.": Effect.NEUTRAL,
     "torch.nn.utils.rnn.": Effect.OPERATION,
     "torch.nn.init.": Effect.NEUTRAL,
+    "torch.nn.attention.": Effect.NEUTRAL,  # kernels and masks, none of them a layer
+    "torch.nn.attention.flex_attention.flex_attention": Effect.OPERATION,
     "torch.nn.functional.": Effect.OPERATION,
     "torch.nn.functional.one_hot": Effect.NO_GRAPH,
     "torch.nn.modules.": Effect.LAYER,
