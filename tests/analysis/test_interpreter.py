@@ -232,7 +232,8 @@ def test_what_was_given_up_in_a_call_is_looked_at_by_itself(monkeypatch: pytest.
     monkeypatch.setattr(budget, "MAX_ASIDE", 40)
     text = """
 def move(x: torch.Tensor):
-    torch.zeros(2).cuda()
+    zeros = torch.zeros(2)
+    zeros.cuda()
     return x
 
 def plan(net, sizes):

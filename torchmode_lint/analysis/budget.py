@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MAX_FILE_STEPS = 240_000
 MIN_STEPS = 2_000  # of one root, however little is left for the file
 MAX_IDLE = 8_000  # of a root that has come to no forward, backward or step yet
-MAX_ASIDE = 2_000  # of a call that, with all it calls, names nothing of the protocol
-MAX_ASIDE_IN_ALL = 8_000  # of all calls of one such function in one root
+MAX_ASIDE = 2_000  # of a call that, with all it calls, names nothing of the protocol, until it applies a module
+MAX_ASIDE_IN_ALL = 8_000  # of all calls of one such function in one root, and of one that applies a module
 
 
 class OverBudget(Exception):
@@ -39,6 +39,7 @@ class Budget:
         self.too_long: set[Code] = set()  # functions whose calls took too many, standing aside
         self._allowed = self._until = MAX_FILE_STEPS  # for the root, and before somebody asks again
         self._idle = False
+        self._aside_from = 0
         self._aside_until: int | None = None
         self._aside: Counter[Code] = Counter()
         self._endless: set[Code] = set()  # what roots were given up in: who else calls it is given up at once
@@ -59,8 +60,10 @@ class Budget:
         self._aside.clear()
 
     def come_to_something(self) -> None:
-        """The root under way has come to a move of the protocol."""
+        """The root under way has come to a move of the protocol, and so has the call that stands aside in it."""
         self._idle = False
+        if self._aside_until is not None:
+            self._aside_until = self._aside_from + MAX_ASIDE_IN_ALL
 
     def take(self, steps: int) -> None:
         """Count what is about to be interpreted. Raises OverBudget or TooLong."""
@@ -84,8 +87,8 @@ class Budget:
         if self._aside_until is not None:
             yield
             return
-        began, until = self.steps, self._until
-        self._aside_until = began + min(MAX_ASIDE, MAX_ASIDE_IN_ALL - self._aside[code])
+        self._aside_from, until = self.steps, self._until
+        self._aside_until = self.steps + min(MAX_ASIDE, MAX_ASIDE_IN_ALL - self._aside[code])
         self._until = min(until, self._aside_until)
         try:
             yield
@@ -94,7 +97,7 @@ class Budget:
             raise
         finally:
             self._until, self._aside_until = until, None
-            self._aside[code] += self.steps - began
+            self._aside[code] += self.steps - self._aside_from
 
     def give_up(self, calls: list[tuple[int, Code]]) -> None:
         """The root is given up within some calls, the innermost last, each with the steps before it."""

@@ -102,8 +102,8 @@ def _note_droppable(frame: Frame, event: Call, callees: list[Atom], arguments: A
     key = (frame.context, event.dst)
     frame.run.dropped.pop(key, None)
     match callees:
-        case [Bound(Tensor(exact=True), name)] if name in _NEW_TENSOR:
-            frame.run.dropped[key] = (name, "tensor")
+        case [Bound(Tensor(exact=True, synthetic=synthetic), name)] if name in _NEW_TENSOR:
+            frame.run.dropped[key] = (name, synthetic)
 
 
 def _order(atom: Atom) -> tuple[int, str, str]:

@@ -81,7 +81,7 @@ class Interpreter(Codes):
         self.owners: dict[tuple[object, Context], frozenset[v.Identity]] = {}
         self.handed: set[v.Identity] = set()
         self.given_parameters: dict[v.Identity, frozenset[v.Identity]] = {}  # what was made of whose parameters
-        self.dropped: dict[tuple[Context, int], tuple[str, str]] = {}
+        self.dropped: dict[tuple[Context, int], tuple[str, bool]] = {}
         self.carriers: set[v.Identity] = set()  # what cannot be seen into and holds a model or an optimizer
         self.active: list[Activation] = []
         self.solved: Counter[Code] = Counter()

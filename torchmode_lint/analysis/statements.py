@@ -71,9 +71,19 @@ def _is_call_of(event: ev.Discard, made: ev.Call) -> bool:
 
 
 def _dropped_call(frame: Frame, event: ev.Discard) -> tuple[str, str] | None:
-    if frame.guarded:
+    name, synthetic = frame.run.dropped.get((frame.context, event.src), ("", False))
+    if not name or frame.guarded or (synthetic and _wakes_a_device(frame, event)):
         return None
-    return frame.run.dropped.get((frame.context, event.src))
+    return name, "tensor"
+
+
+def _wakes_a_device(frame: Frame, event: ev.Discard) -> bool:
+    """Whether what is moved and dropped was made right there: nobody could have used it."""
+    made = {one.dst: one for block in frame.context.code.blocks for one in block.events if hasattr(one, "dst")}
+    call = made[event.src]
+    method = made.get(call.func) if isinstance(call, ev.Call) else None
+    maker = made.get(method.obj) if isinstance(method, ev.Attribute) else None
+    return isinstance(maker, ev.Call)
 
 
 TRANSFER: dict[type, Callable[[Frame, Any], None]] = {
