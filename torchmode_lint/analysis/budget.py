@@ -81,12 +81,14 @@ class Budget:
             raise OverBudget
         self._until = self._allowed if self._aside_until is None else self._aside_until
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether a call that stands aside is under way."""
+        return self._aside_until is not None
+
     @contextmanager
     def aside(self, code: Code) -> Iterator[None]:
-        """Around a call that stands aside; one within another is a part of that. Raises TooLong."""
-        if self._aside_until is not None:
-            yield
-            return
+        """Around a call that stands aside, within no other. Raises TooLong."""
         self._aside_from, until = self.steps, self._until
         self._aside_until = self.steps + min(MAX_ASIDE, MAX_ASIDE_IN_ALL - self._aside[code])
         self._until = min(until, self._aside_until)

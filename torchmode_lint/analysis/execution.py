@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
-    run.budget.allow()
+    run.budget.allow(idle=run.watch is None)  # who wants to see states wants those of other code, too
     marks = sizes(run.program)
     visited = set(run.visited)
     try:

@@ -203,7 +203,7 @@ class Interpreter(Codes):
         code = context.code
         if code in self.budget.too_long:
             return self._found(self._memo.get((context, code.entry, False), []), entry)
-        if self.recording:
+        if self.recording or self.budget.is_aside:
             return self.solve(context, entry)
         depth, visited = len(self.active), set(self.visited)
         try:
