@@ -1,6 +1,6 @@
 """What the analysis of a file may cost, in steps: events on paths. Past it there is silence, and it is counted.
 
-A file has so many; a root has a third of what is left, so that there is always something left. A root that comes to
+A file has so many; a root has a third of what is left, so that there is always something left. A function that comes to
 nothing has less, since in real programs the first forward, backward or step is near; and so has a call that names
 nothing of the protocol.
 """

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def execute(run: Interpreter, context: v.Context, state: State) -> State | None:
     """Solve a root and record what it shows; a root that costs too much is left out, and counted."""
-    run.budget.allow(idle=run.watch is None)  # who wants to see states wants those of other code, too
+    # a script may go straight on for long; and who wants to see states wants those of other code, too
+    run.budget.allow(idle=context.code.kind != "file" and run.watch is None)
     marks = sizes(run.program)
     visited = set(run.visited)
     try:
