@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from torchmode_lint.python_parser import children, file_tree
+from torchmode_lint.text import whole_word
 from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
 
 _SWITCHES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
@@ -31,7 +32,7 @@ _OF_DATA = frozenset(
 ).union(_RETURNING, TENSOR_NUMBER.names, TENSOR_NO_GRAPH.names)
 
 # Each of these begins with letters that are looked for as such: one pattern for all takes ten times as long.
-_WORDS = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in (*_SWITCHES, _DETACHING))
+_WORDS = tuple(re.compile(whole_word(word)) for word in (*_SWITCHES, _DETACHING))
 _CALLS = tuple(re.compile(rf"{word}\(") for word in (r"ropout\w*", *_ATTENTION))
 _METHOD = re.compile(rf"\.(?:{'|'.join(_RETURNING + _CHANGING)})\b")
 _DROPPED = re.compile(r"[ \t]*[\w.]+(?:\([^=\n]*\))?")  # what such a method is called of, at the beginning of a line

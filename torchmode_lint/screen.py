@@ -15,7 +15,7 @@ from torchmode_lint.harmless import doubtful, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
 from torchmode_lint.python_parser import file_tree, python_reads
-from torchmode_lint.text import NOT_CODE, SourceError, decode
+from torchmode_lint.text import NOT_CODE, SourceError, decode, whole_word
 from torchmode_lint.torch_api import told, told_moves, told_words
 
 # A file that holds none of these words uses neither torch nor a library built on it.
@@ -25,10 +25,9 @@ _LIBRARIES = (
 )
 
 # What a file must say for a move of the protocol to be made, or dropped, in it: most files of models say none.
-# Each begins with letters that are looked for as such: one pattern for all takes many times as long.
 _PROTOCOL = (
     *(
-        re.compile(rf"{word}(?<!\w{word})\b")
+        re.compile(whole_word(word))
         for word in (
             r"backward eval train no_grad inference_mode enable_grad set_grad_enabled zero_grad load_state_dict optim "
             r"requires_grad requires_grad_ detach from_pretrained jit\.trace export\.export"
@@ -48,7 +47,7 @@ _DROPPING = re.compile(
 # Of those, the ones that make a file worth looking into, whatever stands around them; `harmless` looks at the others.
 _SURE = (
     *(
-        re.compile(rf"{word}(?<!\w{word})\b".encode())
+        re.compile(whole_word(word).encode())
         for word in r"backward eval zero_grad load_state_dict optim jit\.trace export\.export".split()
     ),
     re.compile(rb"train(?<!\wtrain)\b(?!\(\w+(?:\.\w+)*\.training\))"),

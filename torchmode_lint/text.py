@@ -24,6 +24,11 @@ _WORD = re.compile(r"\w+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
+def whole_word(word: str) -> str:
+    """The pattern of a word, which begins with its letters: they are looked for as such, many times as fast."""
+    return rf"{word}(?<!\w{word})\b"
+
+
 class SourceError(Exception):
     """A file that cannot be read, decoded or parsed; `line` and `column` count from 1, in a notebook in its `cell`."""
 

@@ -36,6 +36,7 @@ class Budget:
     def __init__(self) -> None:
         self.spent = 0  # by the file
         self.steps = 0  # by the root
+        self.calls_until = MAX_FILE_STEPS  # of the file: it then calls nothing more
         self.too_long: set[Code] = set()  # functions whose calls took too many, standing aside
         self._allowed = self._until = MAX_FILE_STEPS  # for the root, and before somebody asks again
         self._idle = False

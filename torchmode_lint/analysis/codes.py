@@ -16,6 +16,7 @@ from torchmode_lint.analysis.outputs import Output, output_of
 from torchmode_lint.flow import events as ev
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.screen import names_protocol
+from torchmode_lint.text import whole_word
 from torchmode_lint.torch_api import may_make_modules
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _WORDS = ("torch", "backward", ".eval()", ".train()", "zero_grad", "no_grad", "s
 
 
 # A file of modules, or of what makes some, speaks of these.
-_MODULES = tuple(re.compile(rf"{word}(?<!\w{word})\b") for word in ("forward", "Module", "nn"))
+_MODULES = tuple(re.compile(whole_word(word)) for word in ("forward", "Module", "nn"))
 _DEFINED = r"(?m)^[ \t]*(?:class|def)[ \t]+{}\b"
 _WORD = re.compile(r"[^\W\d]\w*")
 _DEFINITIONS = (v.Func, v.Cls, v.Ext, v.File, v.Imported)

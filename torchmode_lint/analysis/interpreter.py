@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from torchmode_lint.analysis import branches, partitions, tracking, transfer
 from torchmode_lint.analysis import values as v
 from torchmode_lint.analysis.activations import Activation, Outcome
-from torchmode_lint.analysis.budget import MAX_FILE_STEPS, Budget, OverBudget, TooLong
+from torchmode_lint.analysis.budget import Budget, OverBudget, TooLong
 from torchmode_lint.analysis.codes import Codes
 from torchmode_lint.analysis.frame import Frame
 from torchmode_lint.analysis.loader import Loaded
@@ -68,7 +68,6 @@ class Interpreter(Codes):
         self.shows = False  # whether this root has come to anything that can be recorded, or hangs on a forward
         self.body_shows = False
         self.budget = Budget()
-        self.calls_until = MAX_FILE_STEPS
         self.lazy = False  # an imported file: what it imports itself is read when somebody asks for it
         self.born: set[Site] = set()
         self.visited: set[Code] = set()
@@ -157,7 +156,7 @@ class Interpreter(Codes):
 
     def may_enter(self, context: Context, code: Code) -> bool:
         """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""
-        if self.budget.spent > self.calls_until:
+        if self.budget.spent > self.budget.calls_until:
             return False
         if self.budget.refuses(code) and [*context.chain()][-1].code.kind != "file":
             raise OverBudget

@@ -204,7 +204,7 @@ class Loader:
         from torchmode_lint.analysis.interpreter import Interpreter  # which loads files itself
 
         run = Interpreter(Program(source), self)
-        run.calls_until, run.lazy = MAX_CALLED, True
+        run.budget.calls_until, run.lazy = MAX_CALLED, True
         loaded = run.open(source, path)
         self._running[path] = self.scopes[loaded.scope] = loaded
         self.sources[source.code] = source

@@ -60,10 +60,9 @@ def _may_show(frame: Frame, event: ev.Discard, atom: v.Atom) -> bool:
     match atom:
         case Bound() | Obj(Path(_, "eval" | "zero_grad")):
             return True
-        case Obj(identity):
-            return isinstance(frame.state.heap.get(identity), r.GradSwitch) or _dropped_call(frame, event) is not None
-        case _:
-            return _dropped_call(frame, event) is not None
+        case Obj(identity) if isinstance(frame.state.heap.get(identity), r.GradSwitch):
+            return True
+    return _dropped_call(frame, event) is not None
 
 
 def _is_call_of(event: ev.Discard, made: ev.Call) -> bool:

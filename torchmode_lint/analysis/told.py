@@ -53,8 +53,8 @@ def bare_decorator(frame: Frame, event: Event, name: str) -> None:
     of_torch = name.startswith("torch.") and not name.endswith(_NEVER_BARE)
     if of_torch and runs_before(_WITHOUT_PARENTHESES):
         frame.run.show()
-    if frame.run.recording and of_torch and runs_before(_WITHOUT_PARENTHESES):
-        frame.run.program.no_effects.append(NoEffect(event, frame.context, name, "bare"))
+        if frame.run.recording:
+            frame.run.program.no_effects.append(NoEffect(event, frame.context, name, "bare"))
 
 
 EFFECTS: dict[Effect, Callable[[Frame, Event, str, Arguments], Value]] = {
