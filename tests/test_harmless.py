@@ -72,6 +72,12 @@ DOUBTFUL = {
 }
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_every_end_of_line_counts(end: str) -> None:
+    text = (HEADER + NET + "\n" + DOUBTFUL["a tensor that is not moved"]).replace("\n", end)
+    assert screened(text.encode(), Path("a.py")) is None
+
+
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
 def test_left_out(text: str) -> None:
     assert screened((HEADER + text).encode(), Path("a.py")) is not None

@@ -12,8 +12,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from torchmode_lint.python_parser import children, file_tree
-from torchmode_lint.text import whole_word
+from torchmode_lint.excerpt import Excerpts
+from torchmode_lint.python_parser import children, file_tree, python_tree
+from torchmode_lint.text import places, whole_word
 from torchmode_lint.torch_methods import TENSOR_NO_GRAPH, TENSOR_NUMBER
 
 _SWITCHES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
@@ -33,9 +34,23 @@ _OF_DATA = frozenset(
 
 # Each of these begins with letters that are looked for as such: one pattern for all takes ten times as long.
 _WORDS = tuple(re.compile(whole_word(word)) for word in (*_SWITCHES, _DETACHING))
-_CALLS = tuple(re.compile(rf"{word}\(") for word in (r"ropout\w*", *_ATTENTION))
+# Dropout that need not ask for the mode: functions, and layers made on the spot.
+_DROPPING_WORDS = ("ropout", *_ATTENTION)
+_DROPPING = re.compile(
+    r"(?<!\bself)\.\w*dropout[123]?d?\(|(?<![\w.])\w*dropout[123]?d?\(|Dropout\w*\(.*\)\("
+    rf"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\b{_ATTENTION[0]}\b|\b{_ATTENTION[1]}\b",
+    re.MULTILINE,
+)
+_ASKING = re.compile(r"(?:[^()]|\([^()]*\))*\btraining=\w+(?:\.\w+)*\.training,?\s*\)")  # the rest of such a call
 _METHOD = re.compile(rf"\.(?:{'|'.join(_RETURNING + _CHANGING)})\b")
 _DROPPED = re.compile(r"[ \t]*[\w.]+(?:\([^=\n]*\))?")  # what such a method is called of, at the beginning of a line
+
+# The head of a class, a comment among its bases, and the last part of a base that is a dotted name.
+_HEAD = re.compile(r"([ \t]*)class\s+(\w+)\s*(?:\(((?:[^()]|\([^()]*\))*)\)|:)")
+_COMMENT = re.compile(r"#[^\n]*")
+_BASE = re.compile(r"(?:^|,)\s*(?:\w+\s*\.\s*)*(\w+)\s*(?=,|$)")
+_BASED = re.compile(r"class\s+\w+\s*\(\s*[^)\s]")
+_INDENT = re.compile(r"[ \t]*")
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -50,20 +65,31 @@ class _At(NamedTuple):
 
 def doubtful(text: str) -> Iterator[int]:
     """Where that ends which is decided here. Whatever else a rule may speak of makes a file worth looking into."""
-    for word in (*_WORDS, *_CALLS):
+    for word in _WORDS:
         yield from (found.end() for found in word.finditer(text))
+    yield from droppings(text)
     for method in _METHOD.finditer(text):
         line = max(text.rfind("\n", 0, method.start()), text.rfind("\r", 0, method.start())) + 1
         if _DROPPED.fullmatch(text, line, method.start()):
             yield method.end()
 
 
+def droppings(text: str) -> Iterator[int]:
+    """Where dropout ends that may not ask for the mode, by words alone."""
+    for word in _DROPPING_WORDS:
+        for at in places(text, word):
+            end = text.find("\n", at)
+            for found in _DROPPING.finditer(text, text.rfind("\n", 0, at) + 1, end if end >= 0 else len(text)):
+                if not (found[0].endswith("(") and _ASKING.match(text, found.end())):
+                    yield found.end()
+
+
 def may_drop(text: str) -> bool:
     """Whether some dropout in a file may not ask for the mode of a module."""
-    tree = file_tree(text)
+    lines = _lines(text, droppings(text))
+    tree = file_tree(text) if lines else None
     if tree is None:
-        return True
-    lines = _lines(text, (found.end() for word in _CALLS for found in word.finditer(text)))
+        return bool(lines)
     return any(_may_drop(node, at) for at in _statements(tree, lines, None, None) for node in _own(at.statement))
 
 
@@ -79,10 +105,13 @@ def _lines(text: str, places: Iterable[int]) -> list[int]:
     return list(lines)
 
 
-def is_harmless(text: str, tree: ast.Module) -> bool:
-    """Whether nothing that is `doubtful` in a file can lead to a diagnostic; `tree` is that of `text`."""
-    modules = _module_classes(tree)
-    lines = _lines(text, doubtful(text))
+def is_harmless(text: str) -> bool:
+    """Whether nothing that is `doubtful` in a file that can be read may lead to a diagnostic."""
+    excerpts = Excerpts(text)
+    tree = _excerpt(excerpts, lines := _lines(text, doubtful(text)), text)
+    if tree is None:
+        return False
+    modules = _module_classes(text)
     switching: set[str] = set()
     for at in _statements(tree, lines, None, None):
         if _drops_what_matters(at.statement):
@@ -99,16 +128,34 @@ def is_harmless(text: str, tree: ast.Module) -> bool:
                 switching.add(at.function.name)
     if not switching or not modules:
         return True
-    made = (place for name in modules for place in _places(text, f"{name}("))
-    return not _reaches(tree, _lines(text, made), modules, switching)
+    made = _lines(text, (place for name in modules for place in places(text, f"{name}(") if _is_made(text, place)))
+    tree = _excerpt(excerpts, made, text)
+    return tree is not None and not _reaches(tree, text, made, modules, switching)
 
 
-def _places(text: str, words: str) -> Iterator[int]:
-    """Where these words end in a text."""
-    at = text.find(words)
-    while at >= 0:
-        yield at + len(words)
-        at = text.find(words, at + 1)
+def _excerpt(excerpts: Excerpts, lines: list[int], text: str) -> ast.Module | None:
+    if "\r" in text and text.count("\r") != text.count("\r\n"):
+        return file_tree(text)
+    return python_tree(excerpts.of(lines)) or file_tree(text)
+
+
+def _is_made(text: str, place: int) -> bool:
+    """Whether a class, whose name and a bracket are at a place, may be called, other than in a constructor."""
+    if text.endswith("class ", 0, place):
+        return False
+    head = text.rfind("def ", 0, place)
+    if not text.startswith("def __init__(", head):
+        return True
+    cls = text.rfind("class ", 0, head)
+    if not _BASED.match(text, cls):
+        return True
+    return _indent(text, place) <= _indent(text, head) or _indent(text, head) <= _indent(text, cls)
+
+
+def _indent(text: str, place: int) -> int:
+    """How far the line of a place is indented."""
+    line = text.rfind("\n", 0, place) + 1
+    return len(found[0]) if (found := _INDENT.match(text, line)) else 0
 
 
 _IN_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
@@ -144,31 +191,26 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
         pending += [one for one in children(node) if not isinstance(one, _IN_STATEMENTS)]
 
 
-def _module_classes(tree: ast.Module) -> set[str]:
+def _module_classes(text: str) -> set[str]:
     """The classes that have a `forward`, and all that inherit from these or that these inherit from."""
-    classes = {node.name: node for node in _classes(tree.body) if node.bases}
+    heads = [head for at in places(text, "class ") if (head := _HEAD.match(text, text.rfind("\n", 0, at) + 1))]
+    classes = {head[2]: _BASE.findall(_COMMENT.sub("", head[3])) for head in heads if head[3]}
+    found: set[str] = set()
+    for at in (one for one in places(text, "def forward(") if text[text.rfind("\n", 0, one) + 1 : one].isspace()):
+        before = reversed(heads[: bisect_left(heads, at, key=lambda head: head.start())])
+        found |= {next((head[2] for head in before if len(head[1]) < _indent(text, at)), "")}
+    found &= classes.keys()
     kin: dict[str, set[str]] = {name: set() for name in classes}
-    for name, node in classes.items():
-        for base in (_last(one) for one in node.bases):
-            if base is not None and base in classes:
-                kin[name].add(base)
-                kin[base].add(name)
-    found = {name for name, node in classes.items() if any(_name(one) == "forward" for one in node.body)}
+    for name, bases in classes.items():
+        for base in kin.keys() & set(bases):
+            kin[name].add(base)
+            kin[base].add(name)
     pending = list(found)
     while pending:
         new = kin[pending.pop()] - found
         pending += new
         found |= new
     return found
-
-
-def _classes(suite: list[ast.stmt]) -> Iterator[ast.ClassDef]:
-    """The classes of a file that are not made in functions."""
-    for statement in suite:
-        if isinstance(statement, ast.ClassDef):
-            yield statement
-        if isinstance(statement, (ast.ClassDef, ast.If, ast.Try, ast.With)):
-            yield from _classes([one for one in ast.iter_child_nodes(statement) if isinstance(one, ast.stmt)])
 
 
 def _drops_what_matters(statement: ast.stmt) -> bool:
@@ -225,7 +267,7 @@ def _in_constructor(at: _At) -> bool:
     return at.cls is not None and bool(at.cls.bases) and at.function is not None and at.function.name == "__init__"
 
 
-def _reaches(tree: ast.Module, lines: list[int], modules: set[str], switching: set[str]) -> bool:
+def _reaches(tree: ast.Module, text: str, lines: list[int], modules: set[str], switching: set[str]) -> bool:
     """Whether a function that makes a module on one of the lines, or that calls one that does, chooses a grad mode.
 
     Or calls what does. A part that a constructor makes is in the mode of the whole, which may be any.
@@ -239,7 +281,8 @@ def _reaches(tree: ast.Module, lines: list[int], modules: set[str], switching: s
             pending.add(at.function)
     calls = {one: _called(one) for one in pending}
     if pending:
-        calls |= {one: _called(one) for one in tree.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        whole = file_tree(text) or tree
+        calls |= {one: _called(one) for one in whole.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))}
     seen: set[_Function] = set()
     while pending:
         maker = pending.pop()

@@ -14,7 +14,7 @@ from pathlib import Path
 from torchmode_lint.harmless import doubtful, is_harmless
 from torchmode_lint.knowledge import NOTHING, Knowledge
 from torchmode_lint.outcome import Examination, State
-from torchmode_lint.python_parser import file_tree, python_reads
+from torchmode_lint.python_parser import python_reads
 from torchmode_lint.text import NOT_CODE, SourceError, decode, whole_word
 from torchmode_lint.torch_api import told, told_moves, told_words
 
@@ -37,13 +37,6 @@ _PROTOCOL = (
 )
 _MOVING = re.compile(r"\.(?:to|cpu|clone)\(")
 _MOVED = re.compile(r"[ \t]*[\w.]+")  # at the beginning of a line: what that returns is dropped
-# What it must say for dropout that does not ask for the mode: functions, and layers made on the spot.
-_DROPPING_WORDS = ("ropout", "scaled_dot_product_attention", "multi_head_attention_forward")
-_DROPPING = re.compile(
-    r"(?<!\bself)\.\w*dropout[123]?d?\(|(?<![\w.])\w*dropout[123]?d?\(|Dropout\w*\(.*\)\("
-    r"|^[ \t]+\w+ *= *[\w.]*Dropout\w*\(|\bscaled_dot_product_attention\b|\bmulti_head_attention_forward\b",
-    re.MULTILINE,
-)
 # Of those, the ones that make a file worth looking into, whatever stands around them; `harmless` looks at the others.
 _SURE = (
     *(
@@ -77,11 +70,6 @@ def names_protocol(text: str) -> bool:
         _MOVED.fullmatch(text, text.rfind("\n", 0, found.start()) + 1, found.start())
         for found in _MOVING.finditer(text)
     )
-
-
-def names_dropout(text: str) -> bool:
-    """Whether a file says what it must for dropout that does not ask for the mode."""
-    return any(word in text for word in _DROPPING_WORDS) and _DROPPING.search(text) is not None
 
 
 def speaks_of_us(data: bytes) -> bool:
@@ -139,8 +127,7 @@ def _is_harmless(data: bytes) -> bool:
         text, _ = decode(data)
     except SourceError:
         return False
-    tree = file_tree(text)
-    return tree is not None and is_harmless(text, tree)
+    return python_reads(data) and is_harmless(text)
 
 
 def _is_read(data: bytes, path: Path) -> bool:

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 UNREADABLE = "TML900"
@@ -70,6 +71,14 @@ def split_lines(text: str) -> list[str]:
     if lines[-1] == "":
         lines.pop()
     return lines
+
+
+def places(text: str, words: str) -> Iterator[int]:
+    """Where these words are in a text."""
+    at = text.find(words)
+    while at >= 0:
+        yield at
+        at = text.find(words, at + 1)
 
 
 def imported_words(text: str) -> set[str]:

@@ -81,9 +81,10 @@ class _Search:
     found: dict[ev.Event, Unswitched] = field(default_factory=dict)
     _worlds: dict[tuple[Code, frozenset[Variable]], InEval] = field(default_factory=dict)
     _seen: dict[object, Confidence] = field(default_factory=dict)
+    _droppers: dict[tuple[Code, Class], bool] = field(default_factory=dict)
 
     def visit(self, at: _Visit) -> None:
-        if at.code.file is not self.file or len(at.calls) > MAX_CALLS:
+        if at.code.file is not self.file or len(at.calls) > MAX_CALLS or not self._may_drop(at.code, at.cls):
             return
         key = (at.code, at.cls.code, frozenset(at.given.items()))
         if key in self._seen and self._seen[key] >= at.sure:
@@ -102,6 +103,28 @@ class _Search:
                         self._call(at, world, block, event)
                     elif isinstance(event, ev.MakeFunction):
                         self._inner(at, world, block, event)
+
+    def _may_drop(self, code: Code, cls: Class) -> bool:
+        """Whether a function, or one of the file that it names, names dropout; others need not be lowered."""
+        known = self._droppers.get((code, cls))
+        if known is not None:
+            return known
+        pending = [code]
+        seen = set(pending)
+        while pending:
+            at = pending.pop()
+            for name in dict(glance(at).names):
+                target = self.run.lookup(at, name)
+                if isinstance(target, str) and (target in api.DROPPING or api.is_dropout_layer(target)):
+                    self._droppers[code, cls] = True
+                    return True
+                found = [*_functions(cls.method(name.partition(".")[2]))]
+                found += [target] if isinstance(target, Code) else []
+                new = {one for one in found if one.file is self.file} - seen
+                seen |= new
+                pending += new
+        self._droppers.update(dict.fromkeys(((one, cls) for one in seen), False))
+        return False
 
     def _inner(self, at: _Visit, world: InEval, block: Block, event: ev.MakeFunction) -> None:
         sure = self._sure(at, world, block, frozenset())

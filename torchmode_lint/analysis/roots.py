@@ -28,7 +28,7 @@ from torchmode_lint.analysis.values import Func
 from torchmode_lint.flow.events import Variable
 from torchmode_lint.harmless import may_drop
 from torchmode_lint.protocol import GradMode
-from torchmode_lint.screen import names_dropout, names_moves
+from torchmode_lint.screen import names_moves
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
@@ -44,7 +44,7 @@ def run(source: SourceFile, loader: Loader, callers: Sequence[Path] = (), watche
     `callers` are other files that call its functions: what they call has callers, and is no root.
     `watched`: see `sights`.
     """
-    drops = names_dropout(source.text) and may_drop(source.text)
+    drops = may_drop(source.text)
     if not (drops or names_moves(source.text)) or not loader.project.knows_torch(Path(source.path), source.text):
         return Program(source)
     interpreter = Interpreter(Program(source), loader)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 
+_UNTOLD = (Mode.TRAIN, Mode.ENTRY)  # of a module that nobody has switched: as it was made, or as it came
+
 Slot: TypeAlias = "Variable | tuple[int, Register]"
 
 
@@ -103,7 +105,7 @@ class State:
         for key, record in self.heap.items():
             # what was only just made says nothing yet
             if isinstance(record, Module):
-                if record.chosen or record.mode is not Mode.TRAIN or record.frozen is not Truth.NO:
+                if record.chosen or record.mode not in _UNTOLD or record.frozen is not Truth.NO:
                     heap.append((key, record.mode, record.frozen))
             elif isinstance(record, Optimizer) and record.grads is not Gradients.CLEAN:
                 heap.append((key, record.grads))

@@ -19,7 +19,7 @@ from torchmode_lint.analysis.sketched_names import SketchedNames, UnsureError, i
 from torchmode_lint.flow.cfg import Code
 from torchmode_lint.harmless import may_drop
 from torchmode_lint.python_parser import file_tree
-from torchmode_lint.screen import names_dropout, names_moves
+from torchmode_lint.screen import names_moves
 
 if TYPE_CHECKING:
     from torchmode_lint.analysis.loader import Loader
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def is_worth_a_look(text: str, path: Path, loader: Loader) -> bool:
     """Whether the file at `path` with this text may have to do with a diagnostic."""
     tree = file_tree(text)
-    if tree is None or (names_dropout(text) and may_drop(text)):
+    if tree is None or may_drop(text):
         return True
     at = path.resolve()
     if not names_moves(text) or not loader.project.knows_torch(at, text):
