@@ -200,9 +200,19 @@ def test_a_tree_that_was_given_up_comes_back(path: Path) -> None:
     source.release()
     assert list(source.code.walk()) == lowered
 
-    def places(of: SourceFile) -> list[tuple[str, Span]]:
-        events = [(event, code) for code in of.code.walk() for block in code.blocks for event in block.events]
-        return [(repr(event), of.span(event.node, code)) for event, code in events]
-
     source.restore()
-    assert places(source) == places(kept)
+    assert _places(source) == _places(kept)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: path.stem)
+def test_what_is_lowered_after_the_tree_came_back_has_its_nodes(path: Path) -> None:
+    source = read_source(path)
+    source.restore()
+    for code in list(source.code.walk_lowered()):
+        source.span(code.node, code)
+    assert _places(source) == _places(read_source(path))
+
+
+def _places(of: SourceFile) -> list[tuple[str, Span]]:
+    events = [(event, code) for code in of.code.walk() for block in code.blocks for event in block.events]
+    return [(repr(event), of.span(event.node, code)) for event, code in events]

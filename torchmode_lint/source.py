@@ -55,7 +55,7 @@ class SourceFile:
 
     __slots__ = (
         *("_code", "_gone", "_ignores", "_lines", "_outline", "_parents", "_places", "_suppressions", "_tree"),
-        *("_bodies", "cells", "encoding", "path", "text"),
+        *("_bodies", "_twin", "cells", "encoding", "path", "text"),
     )
 
     def __init__(
@@ -75,6 +75,7 @@ class SourceFile:
             self._outline = tree
             self._bodies = tree[1].bodies
         self._code: Code | None = None
+        self._twin: Code | None = None  # lowered from the tree that came back
         self._lines: list[str] | None = None
         self._places: Places | None = None
         self._parents: dict[cst.CSTNode, cst.CSTNode] | None = None
@@ -117,22 +118,26 @@ class SourceFile:
         if self._code is None or self._tree is None:
             return
         give_up(self._code.walk_lowered(), self._gone)
-        self._tree = self._parents = self._places = None
+        self._tree = self._twin = self._parents = self._places = None
 
     def restore(self) -> None:
         """Get back what was given up: lowering does the same every time."""
-        if self._tree is not None:
-            return
-        self._tree = _parse(self.text, self.encoding)
-        if self._code is None:
-            return
-        again = _retried(lambda: lower_file(self.tree))
-        for code, twin in zip(self._code.walk(), again.walk(), strict=True):
-            for block, same in zip(code.blocks, twin.blocks, strict=True):  # lowered, at the latest, now
+        if self._tree is None:
+            self._tree = _parse(self.text, self.encoding)
+        if self._code is not None:
+            _retried(self._put_back)
+
+    def _put_back(self) -> None:
+        """Give the code that is lowered its nodes again."""
+        assert self._code is not None
+        twin = self._twin or lower_file(self.tree, later=True)
+        self._twin = None  # nobody else's, should this fail half-way
+        for code, like in self._code.beside(twin):
+            code.syntax = like.syntax
+            for block, same in () if code.is_put_off else zip(code.blocks, like.blocks, strict=True):
                 for event, made in zip(block.events, same.events, strict=True):
                     object.__setattr__(event, "syntax", made.syntax)
-            code.syntax = twin.syntax
-        give_up(again.walk(), self._gone)  # the nodes are kept by the events alone: twins refer to each other
+        self._twin = twin
 
     @property
     def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:

@@ -22,7 +22,7 @@ from torchmode_lint.analysis.project import Project
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import File, Imported
 from torchmode_lint.flow.events import Variable
-from torchmode_lint.torch_api import is_told
+from torchmode_lint.torch_api import is_told, told_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,6 +166,8 @@ class Loader:
 
     def told(self, imported: Imported) -> Value | None:
         """What the project's configuration speaks of is that, whatever its source says."""
+        if not told_words():
+            return None
         names = (f"{module}.{imported.name}" for module in self.project.modules_of(imported.path))
         return next((v.just(v.Ext(name)) for name in names if is_told(name)), None)
 

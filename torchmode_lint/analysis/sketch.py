@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torchmode_lint.analysis.glance import dotted, glance_of
 from torchmode_lint.analysis.mentions import GRAD_MODES
@@ -53,6 +53,7 @@ class Kin:
     home: Sketch
     bases: tuple[str, ...]
     methods: list[Code] = field(default_factory=list)
+    trains_itself: bool | None = None  # whether it makes moves of training, once somebody has asked
 
 
 Bound: TypeAlias = "Code | Kin | Import | Value | None"  # None for any value
@@ -65,6 +66,7 @@ class Sketch:
         self.path = path
         self.code = _code("file", "", None)
         self.bound: dict[str, list[Bound]] = {}
+        self.meant: dict[str, Any] = {}  # what `sketched_names` has found out of that
         self.stars: list[Import] = []
         self.bare: list[str] = []  # the last parts of the names of decorators that are not called
         self.classes: list[Kin] = []

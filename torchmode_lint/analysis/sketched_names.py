@@ -201,14 +201,19 @@ class SketchedNames:
 
     def _meant(self, sketch: Sketch, name: str) -> list[_Atom]:
         """All that a global name of a file may mean."""
-        found = sketch.bound.get(name)
-        if found is None:
-            for star in sketch.stars:
-                path = self._project.find(sketch.path, star.loaded, star.level)
-                if path is not None and self._project.may_bind(path, name):
-                    raise UnsureError
-            return []
-        return [self._atom(sketch, one) for one in found]
+        known: list[_Atom] | None = sketch.meant.get(name)
+        if known is None:
+            if name not in sketch.bound:
+                self._not_by_stars(sketch, name)
+            known = sketch.meant[name] = [self._atom(sketch, one) for one in sketch.bound.get(name, ())]
+        return known
+
+    def _not_by_stars(self, sketch: Sketch, name: str) -> None:
+        """No star import may bind a name."""
+        for star in sketch.stars:
+            path = self._project.find(sketch.path, star.loaded, star.level)
+            if path is not None and self._project.may_bind(path, name):
+                raise UnsureError
 
     def _bound_in(self, imported: v.Imported) -> list[tuple[Sketch, _Atom]]:
         """What a name of another file may mean there."""

@@ -67,9 +67,15 @@ def _is_relevant(own: Sketch, names: SketchedNames, code: Code, relevance: dict[
         kind = Kind.CONSTRUCTOR if code.name == "__init__" else Kind.METHOD
         if relevance[kind].of(code):
             return True
-        if not any(construction.makes_moves(one.code) for one in names.line(kin)):
+        if not any(map(_trains_itself, names.line(kin))):
             return False
     return relevance[Kind.FUNCTION].of(code, _constructors(names.line(kin)))
+
+
+def _trains_itself(kin: Kin) -> bool:
+    if kin.trains_itself is None:
+        kin.trains_itself = construction.makes_moves(kin.code)
+    return kin.trains_itself
 
 
 def _inherits(own: Sketch, names: SketchedNames) -> bool:

@@ -158,7 +158,7 @@ class Code:
         lower()
         return getattr(self, name)
 
-    def put_off(self, lower: Callable[[], None], body: Body) -> None:
+    def put_off(self, lower: Callable[[], None], body: Body | None = None) -> None:
         """Leave what is inside to `lower`."""
         for name in _INSIDE:
             delattr(self, name)
@@ -202,6 +202,12 @@ class Code:
         yield self
         for inner in self.codes:
             yield from inner.walk()
+
+    def beside(self, twin: Code) -> Iterator[tuple[Code, Code]]:
+        """The codes that are there in this one, each with its like in another that was lowered from the same text."""
+        yield self, twin
+        for inner, like in () if self.is_put_off else zip(self.codes, twin.codes, strict=True):
+            yield from inner.beside(like)
 
     def walk_lowered(self) -> Iterator[Code]:
         """The same without what is inside those that are put off."""

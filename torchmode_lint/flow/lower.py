@@ -36,12 +36,18 @@ class Part:
 
 
 class Lowering:
-    """What is counted and kept through one file; `outline`: where the bodies of its functions are."""
+    """What is counted and kept through one file; `outline`: where the bodies of its functions are.
 
-    def __init__(self, first_scope: int = 0, outline: Outline | None = None, gone: Gone | None = None) -> None:
+    `later`: functions wait until somebody asks for what is inside them, though their bodies are there.
+    """
+
+    def __init__(
+        self, first_scope: int = 0, outline: Outline | None = None, gone: Gone | None = None, *, later: bool = False
+    ) -> None:
         self.first_scope = first_scope
         self.outline = outline
         self.gone = gone
+        self.later = later
         self.scopes: dict[int, Scope] = {}
         self.rest = Part(0, first_scope)
         self._parts = [self.rest]
@@ -82,12 +88,15 @@ class Lowering:
         code = Code(kind, name, qualname, scope.number, parent, node)
         parent.codes.append(code)
         self._codes[node] = code
-        number = self.outline.number_of(node) if self.outline is not None and part is not b.part else None
-        if number is None:
-            self._pending.append((code, part, body))
+        outline = self.outline
+        number = outline.number_of(node) if outline is not None and part is not b.part else None
+        if outline is not None and number is not None:
+            parsed = partial(outline.parsed, number)
+            code.put_off(partial(self._fill, code, part, lambda b: suite(b, parsed())), outline.bodies[number])
+        elif self.later and part is not b.part:
+            code.put_off(partial(self._fill, code, part, body))
         else:
-            assert self.outline is not None
-            code.put_off(partial(self._fill, code, part, number), self.outline.bodies[number])
+            self._pending.append((code, part, body))
         return code
 
     def run(self, code: Code, part: Part, body: Callable[[Builder], None]) -> None:
@@ -109,11 +118,9 @@ class Lowering:
             if part.codes:
                 settle(part.scopes, part.codes, self.scopes, self.first_scope)
 
-    def _fill(self, code: Code, part: Part, number: int) -> None:
-        """Lower a function whose body was left out of the outline."""
-        assert self.outline is not None
-        body = self.outline.parsed(number)
-        self.run(code, part, lambda b: suite(b, body))
+    def _fill(self, code: Code, part: Part, body: Callable[[Builder], None]) -> None:
+        """Lower a function that was put off."""
+        self.run(code, part, body)
         self.run_pending()
         self.settle(part)
         if self.gone is not None:
@@ -121,16 +128,22 @@ class Lowering:
 
 
 def lower_file(
-    module: cst.Module, first_scope: int = 0, outline: Outline | None = None, gone: Gone | None = None
+    module: cst.Module,
+    first_scope: int = 0,
+    outline: Outline | None = None,
+    gone: Gone | None = None,
+    *,
+    later: bool = False,
 ) -> Code:
     """The code of a file; those of its functions and classes hang below it.
 
     Scopes are numbered from `first_scope`, so that the files of one project can have numbers of their own. With an
-    `outline`, whose tree `module` is, the functions in it are put off, and `gone` stands for all nodes.
+    `outline`, whose tree `module` is, the functions in it are put off, and `gone` stands for all nodes; `later` puts
+    all functions off.
 
     Raises RecursionError for expressions nested deeper than about 450 under Python's usual limit.
     """
-    lowering = Lowering(first_scope, outline, gone)
+    lowering = Lowering(first_scope, outline, gone, later=later)
     lowering.scope("file", lowering.rest, None)
     file = Code("file", "", "", first_scope, None, module)
     lowering.run(file, lowering.rest, lambda b: suite(b, module))
