@@ -123,10 +123,81 @@ def _takes_modules(cls_code: Code) -> bool:
 
 
 def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]) -> Truth:
-    answers = {Truth.NO}
-    codes = list(_naming_layers(code, lookup))  # looked into one by one: the first may say it
-    if any(_asks_for_the_mode(inner) for inner in codes):
+    functions = list(_functions(code))
+    if any(name.endswith(_SELF_TRAINING) for one in functions for name, _ in glance(one).names):
         return Truth.YES
+    if zeros or any(one.name == "__init__" and "eval" in glance(one).lasts for one in functions):
+        return _dependence_by_calls(code, list(_naming_layers(code, lookup)), lookup, seen, zeros)
+    answers = {Truth.NO}
+    called: list[Code] = list(_classes(code))
+    for function in functions:  # how it calls what it names is only found out where it matters
+        answer = _dependence_by_names(function, lookup, seen)
+        if answer is Truth.YES:
+            return Truth.YES
+        if answer is None:
+            called += _naming_layers(function, lookup)
+        else:
+            answers.add(answer)
+    answers.add(_dependence_by_calls(code, called, lookup, seen, zeros))
+    return strongest(answers)
+
+
+def _functions(code: Code) -> Iterator[Code]:
+    """A function itself; those of a class and of the classes in it that are not class methods.
+
+    What class methods make is no part of the module.
+    """
+    if code.kind != "class":
+        yield code
+        return
+    for inner in code.codes:
+        if "classmethod" not in inner.decorators:
+            yield from _functions(inner)
+
+
+def _classes(code: Code) -> Iterator[Code]:
+    if code.kind == "class":
+        yield code
+        for inner in code.codes:
+            yield from _classes(inner)
+
+
+def _dependence_by_names(function: Code, lookup: Lookup, seen: _Seen) -> Truth | None:
+    """What the names in a function say; None where it takes more."""
+    answers = {Truth.NO}
+    more = False
+    for name, is_called in dict.fromkeys(glance(function).names):
+        target = None if name.startswith(_OF_OBJECTS) else lookup(function, name)
+        answer = Truth.NO
+        if isinstance(target, str):
+            effect = effect_of(target)
+            if effect is Effect.DEPENDENT or (is_called and effect in (Effect.FACTORY, Effect.PRETRAINED)):
+                return Truth.YES
+            more = more or (is_called and (effect in _OF_LAYERS or _is_unknown_class(target)))
+        elif target is not None:
+            answer = _dependence_of(target, lookup, seen, _NONE)
+        if answer is Truth.YES:
+            return Truth.YES
+        answers.add(answer)
+    return None if more else strongest(answers)
+
+
+def _dependence_of(target: Class | Code, lookup: Lookup, seen: _Seen, handed: frozenset[ev.Variable]) -> Truth:
+    """What a module of a class, or what a function makes, adds to what it is a part of, unless that has been `seen`."""
+    code = target.code if isinstance(target, Class) else target
+    if (code, handed) in seen or len(seen) >= _MAX_CLASSES:
+        return Truth.NO
+    seen.add((code, handed))
+    if not isinstance(target, Class):
+        return _code_dependence(target, lookup, seen, handed)
+    return _dependence(target, lookup, seen, zeros=handed) if target.is_module else Truth.NO
+
+
+def _dependence_by_calls(
+    code: Code, codes: list[Code], lookup: Lookup, seen: _Seen, zeros: frozenset[ev.Variable]
+) -> Truth:
+    """What code objects within `code` say by how they call what they name."""
+    answers = {Truth.NO}
     settled = {name for inner in codes if inner.name == "__init__" for name in _made_for_eval(inner)}
     called = {name for inner in codes for name, call in named_callees(inner) if call is not None} if zeros else set()
     for inner in codes:
@@ -140,17 +211,14 @@ def _code_dependence(code: Code, lookup: Lookup, seen: _Seen, zeros: frozenset[e
             target = lookup(code, name)
             if isinstance(target, str):
                 answers.add(layer_dependence(target, call, literals))
-            elif isinstance(target, Class):
-                handed = zero_parameters(target, _given(inner, call, zeros)) if zeros else _NONE
-                if (target.code, handed) not in seen and len(seen) < _MAX_CLASSES:
-                    seen.add((target.code, handed))
-                    if target.is_module:
-                        answers.add(_dependence(target, lookup, seen, zeros=handed))
             elif target is not None:
-                handed = _zeros(target, target.parameters, _given(inner, call, zeros)) if zeros else _NONE
-                if (target, handed) not in seen and len(seen) < _MAX_CLASSES:
-                    seen.add((target, handed))
-                    answers.add(_code_dependence(target, lookup, seen, handed))
+                given = _given(inner, call, zeros) if zeros else None
+                handed = (
+                    zero_parameters(target, given)
+                    if isinstance(target, Class)
+                    else _zeros(target, target.parameters, given)
+                )
+                answers.add(_dependence_of(target, lookup, seen, handed))
             if Truth.YES in answers:
                 return Truth.YES
     return strongest(answers)
@@ -166,11 +234,6 @@ def _naming_layers(code: Code, lookup: Lookup) -> Iterator[Code]:
         for inner in code.codes:
             if "classmethod" not in inner.decorators:
                 yield from _naming_layers(inner, lookup)
-
-
-def _asks_for_the_mode(code: Code) -> bool:
-    """Whether a function names `self.training`; of a class, its functions are asked."""
-    return code.kind != "class" and any(name.endswith(_SELF_TRAINING) for name, _ in glance(code).names)
 
 
 def _may_count(name: str, code: Code, lookup: Lookup) -> bool:

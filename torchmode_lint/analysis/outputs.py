@@ -52,6 +52,8 @@ class Output:
     may_grow: bool = False  # a list: what is said of its parts holds where it is made
 
     def join(self, other: Output) -> Output:
+        if self == other and not self.may_grow:
+            return self
         parts = None
         if self.parts is not None and other.parts is not None and len(self.parts) == len(other.parts):
             parts = tuple(a.join(b) for a, b in zip(self.parts, other.parts, strict=True))
@@ -112,22 +114,24 @@ class _Reader:
         given = code.parameters[1:] if method else code.parameters
         first: Known = {ev.Variable(code.scope, p.name): Output(frozenset({p.name})) for p in given}
         states: dict[Block, Known] = {code.entry: first}
-        pending = [code.entry]
+        pending = {code.entry}
         ways: dict[Block, Output] = {}
         while pending:
-            block = pending.pop()
+            block = min(pending, key=lambda one: one.number)  # before those that come after it
+            pending.discard(block)
             known = dict(states[block])
             for event in block.events:
                 self._step(words, event, known)
             if isinstance(block.end, cfg.Return):
                 ways[block] = CUT if block.end.value is None else _kept(known.get(block.end.value, SOMETHING))
+            known = {slot: one for slot, one in known.items() if not isinstance(slot, int) or slot in code.shared}
             ahead = [(target, known) for target in block.successors()]
             for target, after in [*ahead, *((handler, _joined(states[block], known)) for handler in block.handlers)]:
                 before = states.get(target)
                 joined = after if before is None else _joined(before, after)
                 if joined != before:
                     states[target] = dict(joined)
-                    pending.append(target)
+                    pending.add(target)
         return reduce(Output.join, ways.values()) if ways else SOMETHING
 
     def _step(self, words: _Words, event: ev.Event, known: Known) -> None:
