@@ -95,6 +95,39 @@ def test_odd_text(tmp_path: Path, end: str) -> None:
     same(path)
 
 
+TABLES = {
+    "strings": [f'    "é{n}"' for n in range(150)],
+    "pairs": [f'    ("a{n}", ["b" "c", {n}.5, None]),  # {n}\n    (b"", True)' for n in range(80)],
+    "names at the end": [*(str(n) for n in range(150)), "x"],
+    "names among them": [*(str(n) for n in range(120)), "x", *(f"'''b\n{n}'''" for n in range(50))],
+    "what is no plain literal": [*(str(n) for n in range(99)), '"a" f"b"', "-1", "1j", "...", *("1" for _ in range(9))],
+    "in brackets of their own": [f'    ("a{n}")' for n in range(150)],
+    "a short one": ["    1"] * 100,
+}
+
+
+@pytest.mark.parametrize("form", ["x = [{}]", "x: Any = (\n{},\n)", "class A:\n    x = f({{{}}}, y=1)"])
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_long_tables(tmp_path: Path, form: str, table: list[str]) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(form.format(",\n".join(table)) + "\n\n\ndef g():\n    return x\n", "utf-8")
+    same(path)
+
+
+@pytest.mark.parametrize("table", (TABLES[name] for name in TABLES if name != "pairs"))
+def test_long_dictionaries(tmp_path: Path, table: list[str]) -> None:
+    path = tmp_path / "a.py"
+    pairs = ",\n".join(f"{n}: {one.lstrip() if n else one}" for n, one in enumerate(table))
+    path.write_text(f"x = OrderedDict({{\n{pairs}}})\ny = 1\n", "utf-8")
+    same(path)
+
+
+def test_the_end_of_a_long_table_is_not_lowered(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("x = [\n" + "    1,\n" * 5_000 + "]\ny = 2\n")
+    assert len(list(events_of(read_source(path).code))) < 200
+
+
 def test_files_of_others() -> None:
     for source in corpus()[::3]:
         alike(source, whole_source(Path(source.path)))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import libcst as cst
+
+LONG_TABLE = 100  # elements of a display; literals past them, with no others after them, are not lowered
 
 _ESCAPE = re.compile(
     r"\\(?:(?P<octal>[0-7]{1,3})|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|U(?P<big>[0-9a-fA-F]{8})"
@@ -70,3 +73,25 @@ def _unescape_byte(match: re.Match[str]) -> str:
     if match["u"] or match["big"] or match["name"] is not None:
         return match[0]
     return chr(ord(_unescape(match)) & 0xFF) if match["octal"] else _unescape(match)
+
+
+def is_literal(node: cst.CSTNode) -> bool:
+    """Whether this is a string, a number or a container of such: the same that `outline` takes for a literal."""
+    match node:
+        case cst.SimpleString() | cst.Integer() | cst.Float() | cst.Name("None" | "True" | "False"):
+            return True
+        case cst.Element(value):
+            return is_literal(value)
+        case cst.ConcatenatedString(left=one, right=other) | cst.DictElement(key=one, value=other):
+            return is_literal(one) and is_literal(other)
+        case cst.Tuple(elements) | cst.List(elements):
+            return all(map(is_literal, elements))
+    return False
+
+
+def lowered_of(are_literals: Sequence[bool]) -> int:
+    """How many elements of a display are lowered, by whether they are literals: not those that end a long table."""
+    kept = len(are_literals)
+    while kept > LONG_TABLE and are_literals[kept - 1]:
+        kept -= 1
+    return kept

@@ -6,6 +6,7 @@ Conditions are in `lower_bool`, comprehensions in `lower_comp`, lambdas in `lowe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import libcst as cst
 
@@ -14,6 +15,8 @@ from torchmode_lint.flow import literals
 from torchmode_lint.flow.build import Builder
 from torchmode_lint.flow.dispatch import EXPRESSIONS, expression
 from torchmode_lint.flow.events import Argument, Register
+
+E = TypeVar("E", cst.BaseElement, cst.BaseDictElement)
 
 BINARY: dict[type[cst.BaseBinaryOp], str] = {
     cst.Add: "+",
@@ -141,8 +144,9 @@ def _unary(b: Builder, node: cst.UnaryOperation) -> Register:
 
 
 def _sequence(b: Builder, node: cst.List | cst.Tuple | cst.Set) -> Register:
+    elements = _lowered(node.elements)
     items = tuple(
-        [Argument(expression(b, e.value), None, "*" if type(e) is cst.StarredElement else "") for e in node.elements]
+        [Argument(expression(b, e.value), None, "*" if type(e) is cst.StarredElement else "") for e in elements]
     )
     return build(b, node, type(node).__name__.lower(), items)
 
@@ -150,7 +154,7 @@ def _sequence(b: Builder, node: cst.List | cst.Tuple | cst.Set) -> Register:
 def _dict(b: Builder, node: cst.Dict) -> Register:
     keys: list[Register | None] = []
     items = []
-    for element in node.elements:
+    for element in _lowered(node.elements):
         if isinstance(element, cst.DictElement):
             keys.append(expression(b, element.key))
             items.append(Argument(expression(b, element.value)))
@@ -158,6 +162,13 @@ def _dict(b: Builder, node: cst.Dict) -> Register:
             keys.append(None)
             items.append(Argument(expression(b, element.value), None, "**"))
     return build(b, node, "dict", tuple(items), tuple(keys))
+
+
+def _lowered(elements: Sequence[E]) -> Sequence[E]:
+    """The elements of a display without the end of a long table of literals."""
+    if len(elements) <= literals.LONG_TABLE:
+        return elements
+    return elements[: literals.lowered_of([literals.is_literal(one) for one in elements])]
 
 
 def _strings(b: Builder, node: cst.ConcatenatedString | cst.FormattedString | cst.TemplatedString) -> Register:

@@ -2,7 +2,7 @@
 
 Most of an imported file is never looked at, and libcst takes ten times as long to parse a file as Python's own parser,
 which says here where the bodies are. A number stands in the place of each; functions inside functions stay in these,
-and those on one line stay where they are.
+and those on one line stay where they are. Of long tables of literals there is only what is lowered of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import libcst as cst
 
+from torchmode_lint.flow.literals import LONG_TABLE, lowered_of
 from torchmode_lint.python_parser import python_tree
 from torchmode_lint.text import SourceError, line_starts
 
@@ -21,6 +22,7 @@ _ASYNC_HEAD = f"async {_HEAD}"
 _UNREADABLE = f"{_HEAD}    raise\n"  # of a function that libcst cannot read: nothing is known of what comes after it
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_Place: TypeAlias = tuple[int, int]  # a line, from 1, and a column in bytes, from 0
 
 
 class Body:
@@ -91,28 +93,69 @@ class Outline:
     def _written(self, tree: ast.Module) -> Iterator[str]:
         starts = line_starts(self._whole)
         written = 0  # how many characters are
-        for function in _functions(tree):
-            first = function.body[0]
+        for node in _parts(tree):
+            if not isinstance(node, _Function):
+                for kept, last in _left_out(node):
+                    yield self._whole[written : _offset(self._whole, starts, kept)]
+                    written = _offset(self._whole, starts, last)
+                continue
+            first = node.body[0]
             line = min([first.lineno, *(one.lineno for one in getattr(first, "decorator_list", ()))]) - 1
-            start, end = starts[line], starts[function.end_lineno or line + 1]
+            start, end = starts[line], starts[node.end_lineno or line + 1]
             text = self._whole[start : starts[line + 1]]
-            if line == function.lineno - 1 or not begins(text, first):
+            if line == node.lineno - 1 or not begins(text, first):
                 continue  # on the line of the head, or on the last of it
             indent = text[: len(text) - len(text.lstrip())]
             yield self._whole[written:start]
             yield f"{indent}{len(self.bodies)}\n"
             written = end
-            self.bodies.append(Body(self._whole, start, end, function))
+            self.bodies.append(Body(self._whole, start, end, node))
         yield self._whole[written:]
 
 
-def _functions(node: ast.AST) -> Iterator[_Function]:
-    """The functions that are in no other."""
+def _parts(node: ast.AST) -> Iterator[_Function | ast.expr]:
+    """The functions that are in no other, and values of many lines elsewhere."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _Function):
             yield child
         elif isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-            yield from _functions(child)
+            yield from _parts(child)
+        elif isinstance(child, ast.expr) and (child.end_lineno or child.lineno) - child.lineno > LONG_TABLE:
+            yield child
+
+
+def _left_out(value: ast.expr) -> Iterator[tuple[_Place, _Place]]:
+    """From where to where a value has literals at the end of a long table, which are not lowered."""
+    match value:
+        case ast.Call(args=arguments):
+            for one in arguments:
+                yield from _left_out(one)
+        case ast.List(items) | ast.Tuple(items) | ast.Set(items) | ast.Dict(values=items):
+            keys: list[ast.expr | None] = [*value.keys] if isinstance(value, ast.Dict) else [*items]
+            kept = lowered_of([_is_literal(key) and _is_literal(item) for key, item in zip(keys, items, strict=True)])
+            if kept < len(items):
+                yield _end(items[kept - 1]), _end(items[-1])
+
+
+def _is_literal(node: ast.expr | None) -> bool:
+    """What `lower_expr` takes for a literal."""
+    match node:
+        case ast.Constant(value):
+            return value is None or isinstance(value, (str, bytes, int, float))
+        case ast.Tuple(items) | ast.List(items):
+            return all(map(_is_literal, items))
+    return False
+
+
+def _end(node: ast.expr) -> _Place:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
+
+
+def _offset(text: str, starts: list[int], place: _Place) -> int:
+    """Where a place that Python's parser tells, whose columns are bytes, is in a text."""
+    line, column = place
+    before = text[starts[line - 1] : starts[line]].encode("utf-8", "surrogatepass")[:column]
+    return starts[line - 1] + len(before.decode("utf-8", "surrogatepass"))
 
 
 def begins(line: str, statement: ast.stmt) -> bool:
