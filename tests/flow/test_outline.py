@@ -114,7 +114,7 @@ def test_long_tables(tmp_path: Path, form: str, table: list[str]) -> None:
     same(path)
 
 
-@pytest.mark.parametrize("table", (TABLES[name] for name in TABLES if name != "pairs"))
+@pytest.mark.parametrize("table", [TABLES[name] for name in TABLES if name != "pairs"])
 def test_long_dictionaries(tmp_path: Path, table: list[str]) -> None:
     path = tmp_path / "a.py"
     pairs = ",\n".join(f"{n}: {one.lstrip() if n else one}" for n, one in enumerate(table))
