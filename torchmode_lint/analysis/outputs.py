@@ -178,7 +178,7 @@ class _Reader:
         if first == "self":
             methods = [atom for atom in self.cls.method(last) or () if isinstance(atom, Func)]
             target = methods[0].code if len(methods) == 1 and not methods[0].grad and not methods[0].kind else None
-        elif receiver is SOMETHING:
+        elif receiver == SOMETHING:
             target = self.names.lookup(words.code, name)
         if isinstance(target, str):
             effect = effect_of(target)
