@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ HARMLESS = {
     + "    def reset(self):\n        self.head = nn.Dropout()\n        self.head.train(self.training)\n",
     "dropout that asks": "class Net(nn.Module):\n    def forward(self, x):\n"
     "        return F.dropout(x, p=0.1, training=self.training)\n",
+    "dropout that asks on several lines": "class Net(nn.Module):\n    def forward(self, x, attend):\n"
+    "        return F.dropout(\n            attend(x, (1, 2)),\n            p=0.1,\n"
+    "            training=self.training,\n        )\n",
+    "a generic model": NET.replace("Net(", "Net[T](") + "    def targets(self, x):\n        return self(x).detach()\n"
+    if sys.version_info >= (3, 12)
+    else NET,
     "attention without dropout": "def attend(q, k, v):\n    return F.scaled_dot_product_attention(q, k, v)\n",
     "dropout of what was given": "def drop(layer, x):\n    return layer.dropout(x)\n",
     "in comments and strings": '"""model.eval() and then loss.backward()"""\n# optimizer.zero_grad()\nX = "no_grad"\n'
@@ -57,6 +64,10 @@ DOUBTFUL = {
     "a tensor that is not moved": "def move(x, device):\n    x.to(device)\n    return x\n",
     "a new tensor that is not moved": "def warm_up():\n    torch.ones((1, 1)).cuda()\n",
     "dropout that does not ask": "class Net(nn.Module):\n    def forward(self, x):\n        return F.dropout(x, 0.1)\n",
+    "dropout of what asks": "class Net(nn.Module):\n    def forward(self, x):\n"
+    "        return F.dropout(self.body(x, training=self.training))\n",
+    "dropout after what asks": "class Net(nn.Module):\n    def forward(self, x):\n"
+    "        return F.dropout(F.dropout(x, training=self.training), 0.1)\n",
     "dropout that is told": "def drop(x, training=True):\n    return F.dropout(x, 0.1, training)\n",
     "attention with dropout": "def attend(q, p):\n    return F.scaled_dot_product_attention(q, q, q, dropout_p=p)\n",
     "a layer made and called": "class Net(nn.Module):\n    def forward(self, x):\n        return nn.Dropout(0.5)(x)\n",

@@ -46,10 +46,10 @@ _METHOD = re.compile(rf"\.(?:{'|'.join(_RETURNING + _CHANGING)})\b")
 _DROPPED = re.compile(r"[ \t]*[\w.]+(?:\([^=\n]*\))?")  # what such a method is called of, at the beginning of a line
 
 # The head of a class, a comment among its bases, and the last part of a base that is a dotted name.
-_HEAD = re.compile(r"([ \t]*)class\s+(\w+)\s*(?:\(((?:[^()]|\([^()]*\))*)\)|:)")
+_HEAD = re.compile(r"([ \t]*)class\s+(\w+)\s*(?:\[[^\]]*\]\s*)?(?:\(((?:[^()]|\([^()]*\))*)\)|:)")
 _COMMENT = re.compile(r"#[^\n]*")
 _BASE = re.compile(r"(?:^|,)\s*(?:\w+\s*\.\s*)*(\w+)\s*(?=,|$)")
-_BASED = re.compile(r"class\s+\w+\s*\(\s*[^)\s]")
+_BASED = re.compile(r"class\s+\w+\s*(?:\[[^\]]*\]\s*)?\(\s*[^)\s]")
 _INDENT = re.compile(r"[ \t]*")
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef

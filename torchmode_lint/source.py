@@ -118,6 +118,8 @@ class SourceFile:
         if self._code is None or self._tree is None:
             return
         give_up(self._code.walk_lowered(), self._gone)
+        if self._twin is not None:
+            give_up(self._twin.walk_lowered(), self._gone)  # codes refer to each other, and would keep the tree
         self._tree = self._twin = self._parents = self._places = None
 
     def restore(self) -> None:

@@ -212,12 +212,7 @@ def _dependence_by_calls(
             if isinstance(target, str):
                 answers.add(layer_dependence(target, call, literals))
             elif target is not None:
-                given = _given(inner, call, zeros) if zeros else None
-                handed = (
-                    zero_parameters(target, given)
-                    if isinstance(target, Class)
-                    else _zeros(target, target.parameters, given)
-                )
+                handed = _handed(target, _given(inner, call, zeros)) if zeros else _NONE
                 answers.add(_dependence_of(target, lookup, seen, handed))
             if Truth.YES in answers:
                 return Truth.YES
@@ -297,6 +292,13 @@ def zero_parameters(cls: Class, given: Mapping[int | str, object] | None) -> fro
     """The parameters of a constructor that are zero, by what it is given or by their defaults."""
     inits = [atom.code for atom in cls.method("__init__") or () if isinstance(atom, Func)]
     return _NONE.union(*(_zeros(init, init.parameters[1:], given) for init in inits))
+
+
+def _handed(target: Class | Code, given: Mapping[int | str, object] | None) -> frozenset[ev.Variable]:
+    """The parameters of what is called that are zero."""
+    if isinstance(target, Class):
+        return zero_parameters(target, given)
+    return _zeros(target, target.parameters, given)
 
 
 def _zeros(
