@@ -68,3 +68,38 @@ def test_a_run_that_forgets_between_files_gives_the_same(monkeypatch: pytest.Mon
     together = run(project, files_of(project))
     monkeypatch.setattr(loader, "MAX_KEPT", 0)
     assert run(project, files_of(project)) == together
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+def test_what_was_examined_may_be_given_up_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = run(project, files_of(project))
+    monkeypatch.setattr(loader, "MAX_LEFT", 0)
+    assert run(project, files_of(project)) == together
+    assert run(project, files_of(project)[::-1]) == together
+
+
+def test_the_files_of_a_cycle_are_given_up_and_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.py").write_text(
+        "import torch\nfrom torch import nn\n\nfrom b import Base\n\nSIZE = 3\n\n\nclass Net(Base):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Linear(SIZE, SIZE), nn.Dropout())\n\n"
+        "    def forward(self, x):\n        return self.body(x)\n\n\n"
+        "def train(x):\n    net = Net()\n    net.train()\n    net(x).sum().backward()\n"
+    )
+    (tmp_path / "b.py").write_text(
+        "import torch\nfrom torch import nn\n\nimport a\n\n\nclass Base(nn.Module):\n    width = a.SIZE + 1\n\n\n"
+        "def make():\n    net = a.Net()\n    net.train()\n    return net\n"
+    )
+    for name in "cde":
+        (tmp_path / f"{name}.py").write_text(
+            "import torch\n\nfrom b import make\n\n\ndef evaluate(loader):\n    net = make()\n    right = 0\n"
+            "    with torch.no_grad():\n        for x, y in loader:\n"
+            "            right += (net(x).argmax(1) == y).sum().item()\n    return right\n"
+        )
+    monkeypatch.setattr(loader, "MAX_LEFT", 0)
+    for files in (files_of(tmp_path), files_of(tmp_path)[::-1]):
+        found = {one.code for report in run(tmp_path, files).values() for one in report.diagnostics}
+        assert found == {"TML101"}
+        assert sum(bool(report.diagnostics) for report in run(tmp_path, files).values()) == 3

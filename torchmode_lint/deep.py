@@ -13,7 +13,7 @@ T = TypeVar("T")
 _HERE = threading.local()
 _STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: deep nesting takes what it needs of it
 _RECURSION_LIMIT = 20_000
-_COLLECTIONS = (1_000_000, 20, 100)
+_COLLECTIONS = (2_000_000, 20, 100)
 
 
 def on_deep_stack(work: Callable[[], T]) -> T:

@@ -122,6 +122,15 @@ class SourceFile:
             give_up(self._twin.walk_lowered(), self._gone)  # codes refer to each other, and would keep the tree
         self._tree = self._twin = self._parents = self._places = None
 
+    def dismantle(self) -> None:
+        """Take apart what refers to each other, and would be kept until somebody looks for garbage; not to be used."""
+        self.release()
+        for code in (self._code, self._twin):
+            if code is not None:
+                code.dismantle()
+        self._outline = None
+        self._gone.forget()
+
     def restore(self) -> None:
         """Get back what was given up: lowering does the same every time."""
         if self._tree is None:

@@ -114,8 +114,9 @@ class Loader:
         self._left.append(path)
         if len(self._left) > MAX_LEFT:
             oldest = self._left.popleft()
-            if oldest not in self.files:
-                self.project.sources.pop(oldest, None)
+            given_up = self.project.sources.pop(oldest, None) if oldest not in self.files else None
+            if given_up is not None:  # those in a cycle may be used there
+                given_up.dismantle()
         for source in self.project.sources.values():
             if source is not None:
                 source.release()

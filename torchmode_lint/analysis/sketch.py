@@ -94,6 +94,15 @@ class Sketch:
         for body in self._bodies:
             body.forget()
 
+    def dismantle(self) -> None:
+        """Take apart what refers to each other, and would be kept until somebody looks for garbage; not to be used."""
+        self.forget()
+        self.code.dismantle()
+        self.bound.clear()
+        self.meant.clear()
+        self.classes.clear()
+        self.class_of.clear()
+
     def _suite(self, suite: Iterable[ast.AST], around: Code, kin: Kin | None) -> None:
         for node in suite:
             match node:
@@ -194,13 +203,16 @@ def _names(*nodes: ast.expr) -> tuple[str, ...]:
     return tuple(filter(None, map(_dotted, inside)))
 
 
+def _nothing() -> None:
+    raise AssertionError("a sketch has no syntax")
+
+
+_NO_SYNTAX = Gone(_nothing)
+
+
 def _code(kind: str, name: str, around: Code | None) -> Code:
     outside = "" if around is None else around.qualname
-    code = Code(kind, name, f"{outside}.{name}" if outside else name, 0, around, Gone(_nothing))
+    code = Code(kind, name, f"{outside}.{name}" if outside else name, 0, around, _NO_SYNTAX)
     if around is not None:
         around.codes.append(code)
     return code
-
-
-def _nothing() -> None:
-    raise AssertionError("a sketch has no syntax")

@@ -39,7 +39,7 @@ def is_worth_a_look(text: str, path: Path, loader: Loader) -> bool:
     except UnsureError:
         return True
     finally:
-        sketch.forget()  # its codes refer to each other, and would keep the trees until somebody looks for garbage
+        sketch.dismantle()
 
 
 def _wakes(own: Sketch, names: SketchedNames) -> bool:

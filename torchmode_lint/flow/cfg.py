@@ -203,6 +203,18 @@ class Code:
         for inner in self.codes:
             yield from inner.walk()
 
+    def dismantle(self) -> None:
+        """Take apart what refers to each other, and would be kept until somebody looks for garbage; not to be used."""
+        pending = [self]
+        while pending:
+            code = pending.pop()
+            if not code.is_put_off:
+                pending += code.codes
+                for block in code.blocks:
+                    block.handlers = block.loops = ()
+                    block.end = None
+            code.codes, code.blocks, code._lower = [], [], None
+
     def beside(self, twin: Code) -> Iterator[tuple[Code, Code]]:
         """The codes that are there in this one, each with its like in another that was lowered from the same text."""
         yield self, twin

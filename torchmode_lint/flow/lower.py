@@ -150,7 +150,7 @@ def lower_file(
     lowering.run_pending()
     lowering.settle()
     if gone is not None:
-        give_up(lowering.rest.codes, gone)
+        give_up(file.walk_lowered(), gone)
     return file
 
 
@@ -158,6 +158,6 @@ def give_up(codes: Iterable[Code], gone: Gone) -> None:
     """Forget the nodes of codes and of their events."""
     for code in codes:
         code.syntax = gone
-        for block in code.blocks:
+        for block in () if code.is_put_off else code.blocks:
             for event in block.events:
                 object.__setattr__(event, "syntax", gone)

@@ -22,10 +22,15 @@ class Gone:
     __slots__ = ("_restore",)
 
     def __init__(self, restore: Callable[[], None]) -> None:
-        self._restore = restore
+        self._restore: Callable[[], None] | None = restore
+
+    def forget(self) -> None:
+        """Nothing comes back any more."""
+        self._restore = None
 
     def back(self, holder: Holder) -> libcst.CSTNode:
         """The node that `holder` was lowered from."""
+        assert self._restore is not None
         self._restore()
         found = holder.syntax
         assert not isinstance(found, Gone)
