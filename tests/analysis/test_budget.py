@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from interpreting import interpret
 
-from torchmode_lint.analysis import budget
+from torchmode_lint.analysis import budget, roots
 from torchmode_lint.analysis.activations import Activation
 from torchmode_lint.analysis.budget import MAX_FILE_STEPS
+from torchmode_lint.analysis.classes import Class
 from torchmode_lint.analysis.interpreter import Interpreter
 from torchmode_lint.analysis.state import State
 from torchmode_lint.analysis.values import Context
+from torchmode_lint.flow.cfg import Code
 from torchmode_lint.protocol import Mode
 
 
@@ -220,3 +222,25 @@ def test_many_alternatives_in_a_loop_settle(interpreters: list[Interpreter]) -> 
     assert not program.degraded
     assert interpreters[0].budget.spent < MAX_FILE_STEPS / 3
     assert program.forwards
+
+
+def test_who_comes_to_nothing_the_same_way_is_given_up_where_the_way_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "MAX_IDLE", 1_000)
+    loops = planning(7).partition(":\n")[2].partition("    return")[0]
+    names = [f"export_{i}" for i in range(9)]
+    text = FACTORY.partition("def export")[0].format(loops=loops) + "def prepare(sizes):\n"
+    text += "".join(f"    sizes = sizes.at_{i}()\n" for i in range(60)) + "    return build(sizes, [])\n\n"
+    text += "".join(f"def {name}(sizes):\n    return prepare(sizes)\n\n" for name in names)
+    spent: dict[str, int] = {}
+    begin = roots.start
+
+    def counted(run: Interpreter, code: Code, after: State, cls: Class | None = None) -> bool:
+        before = run.budget.spent
+        within = begin(run, code, after, cls)
+        spent[code.name] = run.budget.spent - before
+        return within
+
+    monkeypatch.setattr(roots, "start", counted)
+    assert set(interpret(text).degraded) >= set(names)
+    first, second, *others = (spent[name] for name in names)
+    assert first > 1_000 > second > 100 and all(other < 30 for other in others)

@@ -8,7 +8,7 @@ nothing of the protocol.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,12 @@ class Budget:
         costly = [code for began, code in calls if self.steps - began > limit // 2]
         (self._fruitless if self._idle else self._endless).update(costly[-1:])  # the innermost that took most of it
 
-    def refuses(self, code: Code) -> bool:
-        """Whether the root under way would be given up in a call of this, as another was."""
-        return code in self._endless or (self._idle and code in self._fruitless)
+    def refuses(self, code: Code, through: Iterable[Code]) -> bool:
+        """Whether the root under way would be given up in a call of this, as another was; `through` led there.
+
+        Where it has come to nothing, who else comes that way is given up where the way begins.
+        """
+        if self._idle and code in self._fruitless:
+            self._fruitless.update(through)
+            return True
+        return code in self._endless

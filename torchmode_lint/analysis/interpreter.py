@@ -158,11 +158,12 @@ class Interpreter(Codes):
         """Whether a call is interpreted: not too deep, not recursive, and for an imported body only so much."""
         if self.budget.spent > self.budget.calls_until:
             return False
-        if self.budget.refuses(code) and [*context.chain()][-1].code.kind != "file":
+        *through, root = (at.code for at in context.chain())
+        if root.kind != "file" and self.budget.refuses(code, through):
             raise OverBudget
         if self.solved[code] > MAX_SOLVED and not self.moves(code):
             return False
-        return context.depth < MAX_DEPTH and all(at.code is not code for at in context.chain())
+        return context.depth < MAX_DEPTH and code is not root and code not in through
 
     def solve(self, context: Context, entry: State, start: Block | None = None, to_yield: bool = False) -> Activation:
         """The fixpoint of a code object from `entry`; `to_yield` stops at each yield."""
