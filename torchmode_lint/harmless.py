@@ -93,11 +93,11 @@ def may_drop(text: str) -> bool:
     return any(_may_drop(node, at) for at in _statements(tree, lines, None, None) for node in _own(at.statement))
 
 
-def _lines(text: str, places: Iterable[int]) -> list[int]:
+def _lines(text: str, wanted: Iterable[int]) -> list[int]:
     """The numbers of the lines that some places in a text are in."""
     line, at = 1, 0
     lines: dict[int, None] = {}
-    for place in sorted(places):
+    for place in sorted(wanted):
         ends = {end: text.count(end, at, place) for end in ("\n", "\r", "\r\n")}
         line += ends["\n"] + ends["\r"] - ends["\r\n"]
         lines[line] = None

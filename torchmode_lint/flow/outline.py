@@ -138,7 +138,7 @@ def _left_out(value: ast.expr) -> Iterator[tuple[_Place, _Place]]:
 
 
 def _is_literal(node: ast.expr | None) -> bool:
-    """What `lower_expr` takes for a literal."""
+    """Whether this is what `literals.is_literal` takes for one in libcst's tree."""
     match node:
         case ast.Constant(value):
             return value is None or isinstance(value, (str, bytes, int, float))
