@@ -115,7 +115,7 @@ class Loader:
         if len(self._left) > MAX_LEFT:
             oldest = self._left.popleft()
             given_up = self.project.sources.pop(oldest, None) if oldest not in self.files else None
-            if given_up is not None:  # those in a cycle may be used there
+            if given_up is not None and given_up not in self.sources.values():  # those of a cycle may be used in it
                 given_up.dismantle()
         for source in self.project.sources.values():
             if source is not None:
