@@ -14,6 +14,7 @@ from commands import FIXTURES
 from markers import parse_markers
 from test_fixtures import differences
 from torchmode_lint.analysis import loader
+from torchmode_lint.analysis.project import Project
 from torchmode_lint.config import Options
 from torchmode_lint.discovery import Found
 from torchmode_lint.engine import FileReport, check_bytes, check_file, check_paths, on_deep_stack
@@ -78,28 +79,20 @@ def test_what_was_examined_may_be_given_up_at_once(project: Path, monkeypatch: p
     assert run(project, files_of(project)[::-1]) == together
 
 
-def test_the_files_of_a_cycle_are_given_up_and_used_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("imported", [False, True])
+def test_only_what_nobody_has_imported_is_taken_apart(
+    imported: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.py").write_text(
-        "import torch\nfrom torch import nn\n\nfrom b import Base\n\nSIZE = 3\n\n\nclass Net(Base):\n"
-        "    def __init__(self):\n        super().__init__()\n"
-        "        self.body = nn.Sequential(nn.Linear(SIZE, SIZE), nn.Dropout())\n\n"
-        "    def forward(self, x):\n        return self.body(x)\n\n\n"
-        "def train(x):\n    net = Net()\n    net.train()\n    net(x).sum().backward()\n"
-    )
-    (tmp_path / "b.py").write_text(
-        "import torch\nfrom torch import nn\n\nimport a\n\n\nclass Base(nn.Module):\n    width = a.SIZE + 1\n\n\n"
-        "def make():\n    net = a.Net()\n    net.train()\n    return net\n"
-    )
-    for name in "cde":
-        (tmp_path / f"{name}.py").write_text(
-            "import torch\n\nfrom b import make\n\n\ndef evaluate(loader):\n    net = make()\n    right = 0\n"
-            "    with torch.no_grad():\n        for x, y in loader:\n"
-            "            right += (net(x).argmax(1) == y).sum().item()\n    return right\n"
-        )
+    """A file that was imported in a cycle is not kept as such, but others may hold what it defines."""
+    path = tmp_path / "a.py"
+    path.write_text("def f():\n    return 1\n")
     monkeypatch.setattr(loader, "MAX_LEFT", 0)
-    for files in (files_of(tmp_path), files_of(tmp_path)[::-1]):
-        found = {one.code for report in run(tmp_path, files).values() for one in report.diagnostics}
-        assert found == {"TML101"}
-        assert sum(bool(report.diagnostics) for report in run(tmp_path, files).values()) == 3
+    used = loader.Loader(Project(tmp_path))
+    source = used.project.read(path)
+    assert source is not None and [code.name for code in source.code.codes] == ["f"]
+    if imported:
+        used.load(path)
+        del used.files[path]  # as in a cycle
+    used.leave(path)
+    assert path not in used.project.sources
+    assert bool(source.code.codes) is imported
